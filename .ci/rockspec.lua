@@ -1,0 +1,62 @@
+-- Rockspecs cannot glob: write the lists of files in conc-scm-1.rockspec from
+-- the tree, or with --check say whether they are right.
+
+local FILE = "conc-scm-1.rockspec"
+local OPEN = "-- from here to the next rule: written by .ci/rockspec.lua\n"
+local CLOSE = "-- ----\n"
+
+local function find(where)
+  local found = {}
+  local list <close> = assert(io.popen("find " .. where .. " | LC_ALL=C sort"))
+  for path in list:lines() do found[#found + 1] = path end
+  return found
+end
+
+-- c/sys has one file per system; whatever else is there is for every Unix.
+local systems = {
+  ["c/sys/linux.c"] = true, ["c/sys/posix.c"] = true,
+  ["c/sys/windows.c"] = true,
+}
+local common, unix = {}, {}
+for _, path in ipairs(find "c -name '*.c'") do
+  if path:find("^c/sys/") then
+    if not systems[path] then unix[#unix + 1] = path end
+  else
+    common[#common + 1] = path
+  end
+end
+
+local function quoted(list)
+  local lines = {}
+  for i, s in ipairs(list) do lines[i] = ("  %q,\n"):format(s) end
+  return table.concat(lines)
+end
+
+local modules = {}
+for _, path in ipairs(find "lua -name '*.lua'") do
+  local name = path:sub(5, -5):gsub("/", "."):gsub("%.init$", "")
+  modules[#modules + 1] = ("  [%q] = %q,\n"):format(name, path)
+end
+
+local lists = "local common = {\n" .. quoted(common) .. "}\n" ..
+  "local unix = {\n" .. quoted(unix) .. "}\n" ..
+  "local modules = {\n" .. table.concat(modules) .. "}\n"
+
+local file = assert(io.open(FILE))
+local text = file:read "a"
+file:close()
+local _, from = assert(text:find(OPEN, 1, true))
+local to = assert(text:find(CLOSE, from, true))
+local fresh = text:sub(1, from) .. lists .. text:sub(to)
+
+if arg[1] == "--check" then
+  if fresh ~= text then
+    print(FILE .. " is stale: run lua5.4 .ci/rockspec.lua")
+    os.exit(false)
+  end
+elseif fresh ~= text then
+  file = assert(io.open(FILE, "w"))
+  assert(file:write(fresh))
+  assert(file:close())
+  print(FILE .. " written")
+end

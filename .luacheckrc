@@ -1,0 +1,7 @@
+std = "lua54"
+max_line_length = 100
+exclude_files = {"build", "lua_modules", ".luarocks"}
+include_files = {"**/*.lua", "*.rockspec", "rockspecs/*.rockspec", ".luacheckrc", ".busted"}
+
+files["spec"] = {std = "lua54+busted"}
+files["**/*.rockspec"] = {std = "+rockspec"}

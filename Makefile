@@ -1,0 +1,282 @@
+# conc builds with GNU make and a C11 compiler.
+#
+#   make                 build/conc/core.so
+#   make demo | test     install what is missing, build, run
+#   make VARIANT=asan    the same tree with other flags, in build/asan
+#   eval "$(make -s env)"    use the built tree from any directory
+
+VARIANT ?=
+TOOL ?=
+B := build$(VARIANT:%=/%)
+PREFIX ?= /usr/local
+FUZZ_SECONDS ?= 60
+LINT_CC ?= gcc clang
+MAKEFLAGS += --no-print-directory
+
+# --- the system ---
+
+UNAME := $(shell uname -s)
+SYS ?= $(if $(filter Windows_NT,$(OS)),windows,$(if \
+         $(filter Linux,$(UNAME)),linux,posix))
+
+# Programs and packages that call themselves Lua, the first that is 5.4.
+ifndef LUA
+LUA := $(shell for l in lua5.4 lua54 lua-5.4 lua; do \
+         $$l -v 2>&1 | grep -q '^Lua 5\.4' && command -v $$l && break; done)
+endif
+LUA_PC := $(shell for p in lua5.4 lua54 lua-5.4 lua; do \
+            pkg-config --exists "$$p >= 5.4 $$p < 5.5" 2>/dev/null && \
+            echo $$p && break; done)
+ifneq ($(LUA_PC),)
+LUA_CFLAGS := $(shell pkg-config --cflags $(LUA_PC))
+LUA_LIBS := $(shell pkg-config --libs $(LUA_PC))
+else
+LUA_CFLAGS := -I/usr/include/lua5.4
+LUA_LIBS := -llua5.4
+endif
+APR_CFLAGS := $(shell apr-1-config --includes 2>/dev/null || \
+                pkg-config --cflags-only-I apr-1 2>/dev/null)
+APR_LIBS := $(shell apr-1-config --link-ld 2>/dev/null || echo -lapr-1)
+# .ci/deps looks whether these work.
+export LUA LUA_CFLAGS APR_CFLAGS
+
+# --- flags ---
+
+CFLAGS ?= -O2 -g
+INCLUDES := -Ic $(subst -I,-isystem ,$(LUA_CFLAGS) $(APR_CFLAGS))
+LIBS := $(APR_LIBS) -lpthread
+
+FLAGS_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FLAGS_tsan := -fsanitize=thread
+FLAGS_fuzz := -fsanitize=fuzzer-no-link,address,undefined \
+              -fno-sanitize-recover=undefined
+
+# Under sanitizers gcc warns of what is not there.
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
+            $(if $(FLAGS_$(VARIANT)),,$(if $(WERROR),-Werror))
+
+COMPILE := $(CC) -std=gnu11 -fPIC -fvisibility=hidden $(CFLAGS) $(WARNINGS) \
+           $(FLAGS_$(VARIANT)) $(INCLUDES)
+
+ifeq ($(SYS),windows)
+SO := dll
+LINK_SO := -shared -static-libgcc
+SO_LIBS := $(LUA_LIBS) $(LIBS)
+else ifeq ($(UNAME),Darwin)
+SO := so
+LINK_SO := -bundle -undefined dynamic_lookup
+SO_LIBS := $(LIBS)
+else
+SO := so
+# nodelete: lua_close must not unmap code that a thread still runs.
+LINK_SO := -shared -Wl,-z,nodelete
+SO_LIBS := $(LIBS)
+endif
+
+# --- files ---
+
+# c/sys has one file per system; whatever else is there is for every Unix.
+NOT_HERE := $(filter-out c/sys/$(SYS).c,$(if $(filter windows,$(SYS)), \
+              $(wildcard c/sys/*.c),$(addprefix c/sys/, \
+              linux.c posix.c windows.c)))
+SOURCES := $(filter-out $(NOT_HERE),$(wildcard c/*/*.c))
+OBJECTS := $(SOURCES:%.c=$B/obj/%.o)
+CORE := $B/conc/core.$(SO)
+export CONC_LUA := $(CURDIR)/$B/bin/conc-lua$(TOOL:%=-%)
+C_TESTS := $(patsubst %.c,$B/%,$(wildcard spec/c/*.c))
+FUZZERS := $(patsubst %.c,$B/%,$(wildcard spec/fuzz/*.c))
+BENCHES := $(patsubst %.c,$B/%,$(wildcard bench/*.c))
+MODELS := $(wildcard spec/models/*.pml)
+C_STYLE := $(wildcard c/*/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] bench/*.[ch])
+
+all: $(CORE) $(CONC_LUA)
+
+$(CORE): $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(LINK_SO) $(FLAGS_$(VARIANT)) -o $@ $^ $(LDFLAGS) $(SO_LIBS)
+
+$B/obj/%.o: %.c $B/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -MMD -MP -c -o $@ $<
+
+# Programs that stand alone: C specs and the floors of the benchmarks.
+$(C_TESTS): $B/%: $B/obj/%.o $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS_$(VARIANT)) -o $@ $^ $(LDFLAGS) $(LUA_LIBS) $(LIBS) -lm
+
+$(BENCHES): $B/%: $B/obj/%.o
+	@mkdir -p $(@D)
+	$(CC) -o $@ $^ $(LDFLAGS) $(LUA_LIBS) $(LIBS) -lm
+
+$(FUZZERS): $B/%: $B/obj/%.o $(OBJECTS)
+	@mkdir -p $(@D)
+	$(CC) -fsanitize=fuzzer $(FLAGS_fuzz) -o $@ $^ $(LUA_LIBS) $(LIBS) -lm
+
+# Another compiler, other flags, another place: everything is built again.
+$B/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(SYS) $(LUA) $(CURDIR)' > $@.now
+	@cmp -s $@.now $@ || cp $@.now $@
+
+.SECONDARY: # keep the objects of programs
+-include $(shell find $B/obj -name '*.d' 2>/dev/null)
+
+# --- running ---
+
+OUR_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua
+OUR_CPATH := $(CURDIR)/$B/?.$(SO)
+lib = $(shell gcc -print-file-name=lib$1.so)
+supp = $(if $(wildcard spec/support/$1.supp),$2$(CURDIR)/spec/support/$1.supp)
+
+export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1
+export LSAN_OPTIONS := print_suppressions=0$(call supp,lsan,:suppressions=)
+export UBSAN_OPTIONS := print_stacktrace=1
+export TSAN_OPTIONS := second_deadlock_stack=1$(call supp,tsan,:suppressions=)
+
+# How a program of our own is run, and how the interpreter is, which was not
+# built with the variant's flags.  TOOL=valgrind needs no build of its own.
+EXEC_tsan := setarch -R
+EXEC_valgrind := valgrind -q --error-exitcode=99 --fair-sched=yes \
+  --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
+  $(call supp,valgrind,--suppressions=)
+EXEC := $(EXEC_$(VARIANT)$(TOOL))
+PRELOAD_asan = $(call lib,asan) $(call lib,ubsan)
+PRELOAD_tsan = $(call lib,tsan)
+PRELOAD := $(PRELOAD_$(VARIANT))
+
+# The interpreter as this variant needs it, with the built tree on its paths.
+# Specs that start an interpreter find this one in CONC_LUA.
+$(CONC_LUA): Makefile $B/flags $(if $(PRELOAD),$B/alone.so)
+	@mkdir -p $(@D)
+	@{ echo '#!/bin/sh'; \
+	   echo 'p=$${LUA_PATH_5_4:-$${LUA_PATH:-;}}'; \
+	   echo 'c=$${LUA_CPATH_5_4:-$${LUA_CPATH:-;}}'; \
+	   echo 'export LUA_PATH_5_4="$(OUR_PATH);$$p"'; \
+	   echo 'export LUA_CPATH_5_4="$(OUR_CPATH);$$c"'; \
+	   echo 'exec $(EXEC) $(if $(PRELOAD),env LD_PRELOAD="$(strip \
+	     $(PRELOAD)) $(CURDIR)/$B/alone.so") $(LUA) "$$@"'; } > $@
+	@chmod +x $@
+
+# What is preloaded is for the interpreter, not for what it starts: shells
+# crash under libtsan.
+$B/alone.so: Makefile
+	@mkdir -p $(@D)
+	@echo 'int unsetenv(const char *);' \
+	  '__attribute__((constructor)) static void alone(void)' \
+	  '{ unsetenv("LD_PRELOAD"); }' | $(CC) -shared -fPIC -o $@ -x c -
+
+env: all
+	@echo 'export LUA_PATH="$(OUR_PATH);$${LUA_PATH:-;}"'
+	@echo 'export LUA_CPATH="$(OUR_CPATH);$${LUA_CPATH:-;}"'
+	@echo 'export PATH="$(CURDIR)/$B/bin:$$PATH"'
+
+demo:
+	@.ci/deps demo
+	@$(MAKE) all
+	@for x in primes account pages; do \
+	  echo "== examples/$$x.lua"; $(CONC_LUA) examples/$$x.lua || exit; done
+
+examples: all
+	@for x in examples/*.lua; do \
+	  echo "== $$x"; $(CONC_LUA) $$x || exit; done
+
+# --- tests ---
+
+# What 'test' and its variants do once everything is there.
+suite: all $(C_TESTS)
+	@for t in $(C_TESTS); do echo "== $$t"; $(EXEC) $$t || exit; done
+	@$(CONC_LUA) .ci/busted.lua $(BUSTED)
+
+test:
+	@.ci/deps test
+	@$(MAKE) suite
+
+stress:
+	@.ci/deps test
+	@$(MAKE) suite BUSTED='--tags=stress $(BUSTED)'
+
+# The same specs with the collector at full pressure.
+gc:
+	@.ci/deps test
+	@$(MAKE) suite CONC_GC=1
+
+# CONC_SCALE shrinks the loops of the stress specs.
+asan:
+	@.ci/deps test sanitize
+	@$(MAKE) suite VARIANT=asan CONC_SCALE=$(or $(CONC_SCALE),0.1)
+
+tsan:
+	@.ci/deps test sanitize
+	@$(MAKE) suite VARIANT=tsan CONC_SCALE=$(or $(CONC_SCALE),0.1)
+
+valgrind:
+	@.ci/deps test valgrind
+	@$(MAKE) suite TOOL=valgrind CONC_SCALE=$(or $(CONC_SCALE),0.02)
+
+# Each target starts from spec/fuzz/NAME/ and keeps what it finds in build.
+fuzz:
+	@.ci/deps fuzz
+	@$(MAKE) fuzzers VARIANT=fuzz CC=clang
+
+fuzzers: $(FUZZERS)
+	@for f in $(notdir $(FUZZERS)); do \
+	  echo "== $$f, $(FUZZ_SECONDS) s"; mkdir -p $B/corpus/$$f; \
+	  $B/spec/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+	    -verbosity=0 -print_final_stats=1 -artifact_prefix=$B/$$f- \
+	    $B/corpus/$$f $$(ls -d spec/fuzz/$$f 2>/dev/null) || exit; done
+
+model:
+	@.ci/deps model
+	@for m in $(MODELS); do .ci/model $$m build/model || exit; done
+
+# --- form ---
+
+lint: layers
+	@.ci/deps lint
+	luacheck --quiet .
+	$(if $(C_STYLE),clang-format --dry-run -Werror $(C_STYLE))
+	$(LUA) .ci/rockspec.lua --check
+	for r in *.rockspec $(wildcard rockspecs/*.rockspec); do \
+	  luarocks lint $$r || exit; done
+	for c in $(LINT_CC); do \
+	  $(MAKE) all VARIANT=$$c CC=$$c WERROR=1 || exit; \
+	done
+
+layers:
+	@.ci/deps lua
+	@$(LUA) .ci/layers.lua
+
+# --- the rest ---
+
+bench: all $(BENCHES)
+	@$(CONC_LUA) bench/run.lua $(BENCH)
+
+docs:
+	@.ci/deps docs
+	ldoc --quiet .
+
+LUA_DIR := $(DESTDIR)$(PREFIX)/share/lua/5.4
+LIB_DIR := $(DESTDIR)$(PREFIX)/lib/lua/5.4
+
+install: all
+	install -d $(LIB_DIR)/conc
+	install -m 755 $(CORE) $(LIB_DIR)/conc
+	cd lua && find . -name '*.lua' | while read -r f; do \
+	  install -d "$(LUA_DIR)/$${f%/*}" && \
+	  install -m 644 "$$f" "$(LUA_DIR)/$$f" || exit; done
+
+# As a user would have it: the rock, and the installed files.
+rock:
+	@.ci/deps build luarocks
+	@.ci/rock
+
+# Everything any target may want.
+deps:
+	@.ci/deps demo test sanitize valgrind fuzz model lint docs
+
+clean:
+	rm -rf build
+
+FORCE:
+.PHONY: FORCE all env demo examples suite test stress gc asan tsan valgrind \
+        fuzz fuzzers model lint layers bench docs install rock deps clean

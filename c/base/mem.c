@@ -1,0 +1,40 @@
+#include "base/mem.h"
+
+#include <stdlib.h>
+
+#include "sys/sys.h"
+
+/* Beyond this a block is worth telling the system that it will all be used. */
+enum { LARGE = 4 << 20 };
+
+static conc_word countdown;
+
+void conc_mem_fail(unsigned n) { atomic_store(&countdown, n); }
+
+/* Relaxed: only a test that runs alone sets the countdown. */
+static bool fails(void) {
+  uint32_t n = atomic_load_explicit(&countdown, memory_order_relaxed);
+  if (n == 0)
+    return false;
+  return atomic_fetch_sub(&countdown, 1) == 1;
+}
+
+void *conc_alloc(size_t size) {
+  if (fails())
+    return NULL;
+  void *p = malloc(size);
+  if (size >= LARGE && p != NULL)
+    conc_sys_large(p, size);
+  return p;
+}
+
+void *conc_realloc(void *p, size_t size) {
+  if (fails())
+    return NULL;
+  void *q = realloc(p, size);
+  if (size >= LARGE && q != NULL)
+    conc_sys_large(q, size);
+  return q;
+}
+
+void conc_free(void *p) { free(p); }

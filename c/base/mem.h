@@ -1,0 +1,18 @@
+#ifndef CONC_MEM_H
+#define CONC_MEM_H
+
+/*
+ * The only way to memory.  Each call returns NULL when there is none, and the
+ * n-th call from now does so when a test asked for it.
+ */
+
+#include <stddef.h>
+
+void *conc_alloc(size_t size);
+void *conc_realloc(void *p, size_t size);
+void conc_free(void *p);
+
+/* Fail the n-th allocation from now (1: the next), once; 0: never. */
+void conc_mem_fail(unsigned n);
+
+#endif

@@ -1,0 +1,55 @@
+#ifndef CONC_LATCH_H
+#define CONC_LATCH_H
+
+/*
+ * What Lock and RLock are made of: a word that one thread holds at a time,
+ * and that can be waited for with a deadline and be cancelled.  Whoever comes
+ * at the right moment may overtake those who sleep, but only for about a
+ * millisecond: then the latch is handed to the one who has slept longest.
+ *
+ * A word of zero is a free latch.  It belongs to nobody in particular: any
+ * thread may release what another has acquired.
+ */
+
+#include <apr_errno.h>
+
+#include "base/status.h"
+#include "wait/parker.h"
+
+enum { CONC_LATCH_FREE, CONC_LATCH_HELD }; /* the others are latch.c's */
+
+/* Take the latch if it is free. */
+static inline bool conc_latch_try(conc_word *w) {
+  uint32_t v = CONC_LATCH_FREE;
+  /* Acquire: pairs with the release of whoever held it before. */
+  return atomic_compare_exchange_strong_explicit(
+    w, &v, CONC_LATCH_HELD, memory_order_acquire, memory_order_relaxed);
+}
+
+/*
+ * Take the latch, waiting until 'deadline'.  APR_SUCCESS, or APR_TIMEUP,
+ * CONC_CANCELLED, CONC_INTERRUPTED: not taken.  A free one is taken whatever
+ * the deadline.
+ */
+apr_status_t conc_latch_acquire(conc_word *w, conc_parker *self,
+                                conc_time deadline);
+
+/* The rest of conc_latch_release. */
+apr_status_t conc_latch_hand_over(conc_word *w);
+
+/* Free the latch.  CONC_MISUSE: nobody holds it, and nothing was done. */
+static inline apr_status_t conc_latch_release(conc_word *w) {
+  uint32_t v = CONC_LATCH_HELD;
+  /* Release: the next holder sees what this one wrote. */
+  if (atomic_compare_exchange_strong_explicit(
+        w, &v, CONC_LATCH_FREE, memory_order_release, memory_order_relaxed))
+    return APR_SUCCESS;
+  return conc_latch_hand_over(w);
+}
+
+/* Was it held, or on its way to the next holder, a moment ago? */
+static inline bool conc_latch_held(const conc_word *w) {
+  return atomic_load(w) != CONC_LATCH_FREE;
+}
+
+#endif

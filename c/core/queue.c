@@ -1,0 +1,447 @@
+/*
+ * Two ends, two locks.  A producer and a consumer of a FIFO touch different
+ * lines: each end keeps its own count of what passed, and its own last look at
+ * the other's, which is asked again only when the end seems reached.  The
+ * stacks and heaps have one lock: both ends take 'tail_lock'.
+ *
+ * Invariants: put - got is the number of messages inside; only the holder of
+ * the put side's lock raises 'put', after the message is stored; only the
+ * holder of the get side's lock raises 'got', after it was moved out.  put is
+ * published with seq_cst and then the gate is told, as gate.h demands.
+ *
+ * Closing: 'closed' is set under both locks, so a push that saw it clear has
+ * stored its message before; after that put never grows.
+ */
+
+#include "core/queue.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/status.h"
+#include "wait/gate.h"
+#include "wait/mutex.h"
+
+enum { PER_BLOCK = 31 };
+
+typedef struct block {
+  struct block *next;
+  uint64_t unused[7]; /* messages start on a line */
+  conc_msg slots[PER_BLOCK];
+} block;
+
+/* An entry of a stack or heap. */
+typedef struct entry {
+  conc_msg msg;
+  conc_priority prio;
+  uint64_t order;
+} entry;
+
+/*
+ * [c] constant after new   [p] put side's lock   [g] get side's lock
+ * [a] atomic; 'put' and 'got' are written as [p] and [g] only
+ */
+struct conc_queue {
+  conc_obj obj;
+  conc_queue_kind kind; /* [c] */
+  size_t capacity;      /* [c] 0: unbounded */
+  conc_word *get_lock;  /* [c] &head_lock, or &tail_lock */
+  conc_word closed;     /* [a] */
+
+  char pad1[CONC_LINE]; /* each end on lines of its own */
+  conc_word tail_lock;
+  _Atomic uint64_t put; /* [a] messages ever put */
+  uint64_t got_seen;    /* [p] an old 'got' */
+  block *tail;          /* [p] FIFO: the block being filled */
+  uint32_t tail_at;     /* [p] its next slot */
+  entry *entries;       /* [p] LIFO, PRIORITY: array of 'room' */
+  size_t room;          /* [p] */
+
+  char pad2[CONC_LINE];
+  conc_word head_lock;
+  _Atomic uint64_t got; /* [a] messages ever taken */
+  uint64_t put_seen;    /* [g] an old 'put' */
+  block *head;          /* [g] FIFO: the block being emptied */
+  uint32_t head_at;     /* [g] its next slot */
+
+  char pad3[CONC_LINE];
+  conc_gate items; /* consumers wait for a message */
+  conc_gate space;              /* producers wait for room */
+  _Atomic uint64_t done;        /* [a] messages dealt with */
+  conc_word alldone;            /* [a] changes when done catches up with put */
+  conc_word joiners;            /* [a] waiting for that */
+  _Atomic(block *) spare;       /* [a] an empty block to use again */
+};
+
+static bool is_fifo(const conc_queue *q) {
+  return q->kind == CONC_QUEUE_FIFO || q->kind == CONC_QUEUE_SIMPLE;
+}
+
+/* Storage of the FIFO: a chain of blocks, head first. */
+
+static block *block_new(conc_queue *q) {
+  block *b = atomic_exchange(&q->spare, NULL);
+  if (b == NULL)
+    b = conc_alloc(sizeof *b);
+  if (b != NULL)
+    b->next = NULL;
+  return b;
+}
+
+static void block_drop(conc_queue *q, block *b) {
+  conc_free(atomic_exchange(&q->spare, b));
+}
+
+static apr_status_t fifo_store(conc_queue *q, conc_msg *msg) {
+  if (q->tail_at == PER_BLOCK) {
+    block *b = block_new(q);
+    if (b == NULL)
+      return APR_ENOMEM;
+    q->tail->next = b;
+    q->tail = b;
+    q->tail_at = 0;
+  }
+  q->tail->slots[q->tail_at++] = conc_msg_take(msg);
+  return APR_SUCCESS;
+}
+
+static void fifo_fetch(conc_queue *q, conc_msg *msg) {
+  if (q->head_at == PER_BLOCK) {
+    block *b = q->head;
+    q->head = b->next;
+    q->head_at = 0;
+    block_drop(q, b);
+  }
+  *msg = q->head->slots[q->head_at++];
+}
+
+/* Storage of stack and heap: one array; the heap's root is its first. */
+
+static int compare_mixed(int64_t i, double d) {
+  /* Exact: no rounding of large integers (ltests of lvm.c's LTnum agree). */
+  if (d >= 9223372036854775808.0)
+    return -1;
+  if (d < -9223372036854775808.0)
+    return 1;
+  int64_t whole = (int64_t)d;
+  if (i != whole)
+    return i < whole ? -1 : 1;
+  double rest = d - (double)whole;
+  return rest > 0 ? -1 : rest < 0;
+}
+
+static int compare_prio(const conc_priority *a, const conc_priority *b) {
+  if (a->type == CONC_PRIO_STRING || b->type == CONC_PRIO_STRING) {
+    if (a->type != b->type)
+      return a->type == CONC_PRIO_STRING ? 1 : -1;
+    size_t n = a->u.str.len < b->u.str.len ? a->u.str.len : b->u.str.len;
+    int c = n == 0 ? 0 : memcmp(a->u.str.s, b->u.str.s, n);
+    return c != 0 ? c : (a->u.str.len > b->u.str.len) -
+                          (a->u.str.len < b->u.str.len);
+  }
+  if (a->type == CONC_PRIO_INT && b->type == CONC_PRIO_INT)
+    return (a->u.i > b->u.i) - (a->u.i < b->u.i);
+  if (a->type == CONC_PRIO_INT)
+    return compare_mixed(a->u.i, b->u.d);
+  if (b->type == CONC_PRIO_INT)
+    return -compare_mixed(b->u.i, a->u.d);
+  return (a->u.d > b->u.d) - (a->u.d < b->u.d);
+}
+
+static bool before(const entry *a, const entry *b) {
+  int c = compare_prio(&a->prio, &b->prio);
+  return c != 0 ? c < 0 : a->order < b->order;
+}
+
+static void sift_up(entry *heap, size_t at) {
+  entry e = heap[at];
+  while (at > 0 && before(&e, &heap[(at - 1) / 2])) {
+    heap[at] = heap[(at - 1) / 2];
+    at = (at - 1) / 2;
+  }
+  heap[at] = e;
+}
+
+static void sift_down(entry *heap, size_t n) {
+  entry e = heap[0];
+  size_t at = 0, child;
+  while ((child = 2 * at + 1) < n) {
+    if (child + 1 < n && before(&heap[child + 1], &heap[child]))
+      child++;
+    if (!before(&heap[child], &e))
+      break;
+    heap[at] = heap[child];
+    at = child;
+  }
+  heap[at] = e;
+}
+
+static uint64_t len_locked(const conc_queue *q) {
+  return atomic_load(&q->put) - atomic_load(&q->got);
+}
+
+static apr_status_t array_store(conc_queue *q, conc_msg *msg,
+                                conc_priority *prio) {
+  size_t n = (size_t)len_locked(q);
+  if (n == q->room) {
+    size_t room = n < 8 ? 8 : 2 * n;
+    entry *bigger = conc_realloc(q->entries, room * sizeof *bigger);
+    if (bigger == NULL)
+      return APR_ENOMEM;
+    q->entries = bigger;
+    q->room = room;
+  }
+  entry *e = &q->entries[n];
+  *e = (entry){.msg = conc_msg_take(msg), .order = atomic_load(&q->put)};
+  if (prio != NULL) {
+    e->prio = *prio;
+    *prio = (conc_priority){.type = CONC_PRIO_INT};
+    sift_up(q->entries, n);
+  }
+  return APR_SUCCESS;
+}
+
+static void array_fetch(conc_queue *q, conc_msg *msg, conc_priority *prio) {
+  size_t n = (size_t)len_locked(q);
+  entry *e = &q->entries[q->kind == CONC_QUEUE_LIFO ? n - 1 : 0];
+  *msg = e->msg;
+  if (prio != NULL)
+    *prio = e->prio;
+  else if (e->prio.type == CONC_PRIO_STRING)
+    conc_free(e->prio.u.str.s);
+  if (q->kind == CONC_QUEUE_PRIORITY) {
+    q->entries[0] = q->entries[n - 1];
+    sift_down(q->entries, n - 1);
+  }
+}
+
+/* Life. */
+
+static void fetch_locked(conc_queue *q, conc_msg *msg, conc_priority *prio) {
+  if (is_fifo(q))
+    fifo_fetch(q, msg);
+  else
+    array_fetch(q, msg, prio);
+}
+
+static void destroy(conc_obj *o) {
+  conc_queue *q = (conc_queue *)o;
+  uint64_t n = len_locked(q);
+  while (n-- > 0) {
+    conc_msg msg;
+    fetch_locked(q, &msg, NULL);
+    conc_msg_fini(&msg);
+    atomic_fetch_add(&q->got, 1);
+  }
+  conc_free(q->head);
+  conc_free(atomic_load(&q->spare));
+  conc_free(q->entries);
+  conc_obj_free(o);
+}
+
+const conc_class conc_queue_fifo = {"Queue", destroy};
+const conc_class conc_queue_lifo = {"LifoQueue", destroy};
+const conc_class conc_queue_priority = {"PriorityQueue", destroy};
+const conc_class conc_queue_simple = {"SimpleQueue", destroy};
+
+apr_status_t conc_queue_new(conc_queue **out, conc_queue_kind kind,
+                            size_t capacity) {
+  static const conc_class *const classes[] = {
+    &conc_queue_fifo, &conc_queue_lifo, &conc_queue_priority,
+    &conc_queue_simple};
+  conc_queue *q = conc_obj_new(classes[kind], sizeof *q);
+  if (q == NULL)
+    return APR_ENOMEM;
+  q->kind = kind;
+  q->capacity = capacity;
+  q->get_lock = is_fifo(q) ? &q->head_lock : &q->tail_lock;
+  if (is_fifo(q)) {
+    q->head = q->tail = block_new(q);
+    if (q->head == NULL)
+      goto free_queue;
+  }
+  *out = q;
+  return APR_SUCCESS;
+
+free_queue:
+  conc_obj_free(&q->obj);
+  return APR_ENOMEM;
+}
+
+/* Putting. */
+
+static bool has_room(const void *arg) {
+  const conc_queue *q = arg;
+  return atomic_load(&q->put) - atomic_load(&q->got) < q->capacity ||
+         atomic_load(&q->closed) != 0;
+}
+
+static bool full_locked(conc_queue *q, uint64_t put) {
+  if (q->capacity == 0 || put - q->got_seen < q->capacity)
+    return false;
+  q->got_seen = atomic_load(&q->got);
+  return put - q->got_seen >= q->capacity;
+}
+
+/* APR_EAGAIN: full. */
+static apr_status_t try_push(conc_queue *q, conc_msg *msg,
+                             conc_priority *prio) {
+  conc_mutex_lock(&q->tail_lock);
+  uint64_t put = atomic_load_explicit(&q->put, memory_order_relaxed);
+  apr_status_t st;
+  if (atomic_load(&q->closed) != 0)
+    st = CONC_CLOSED;
+  else if (full_locked(q, put))
+    st = APR_EAGAIN;
+  else
+    st = is_fifo(q) ? fifo_store(q, msg) : array_store(q, msg, prio);
+  if (st == APR_SUCCESS)
+    atomic_store(&q->put, put + 1);
+  bool more = st == APR_SUCCESS && q->capacity != 0 && has_room(q);
+  conc_mutex_unlock(&q->tail_lock);
+  if (st == APR_SUCCESS)
+    conc_gate_notify(&q->items);
+  if (more)
+    conc_gate_notify(&q->space);
+  return st;
+}
+
+apr_status_t conc_queue_push(conc_queue *q, conc_msg *msg, conc_priority *prio,
+                             conc_parker *self, conc_time deadline) {
+  for (;;) {
+    apr_status_t st = try_push(q, msg, prio);
+    if (st != APR_EAGAIN)
+      return st;
+    st = conc_gate_await(&q->space, has_room, q, self, deadline);
+    if (st != APR_SUCCESS)
+      return st;
+  }
+}
+
+/* Getting. */
+
+static bool has_item(const void *arg) {
+  const conc_queue *q = arg;
+  return atomic_load(&q->put) != atomic_load(&q->got) ||
+         atomic_load(&q->closed) != 0;
+}
+
+/* APR_EAGAIN: empty. */
+static apr_status_t try_pop(conc_queue *q, conc_msg *msg,
+                            conc_priority *prio) {
+  conc_mutex_lock(q->get_lock);
+  uint64_t got = atomic_load_explicit(&q->got, memory_order_relaxed);
+  if (got == q->put_seen)
+    q->put_seen = atomic_load(&q->put);
+  apr_status_t st = APR_SUCCESS;
+  if (got == q->put_seen)
+    st = atomic_load(&q->closed) != 0 ? CONC_CLOSED : APR_EAGAIN;
+  else
+    fetch_locked(q, msg, prio);
+  if (st == APR_SUCCESS)
+    atomic_store(&q->got, got + 1);
+  bool more = st == APR_SUCCESS && got + 1 != q->put_seen;
+  conc_mutex_unlock(q->get_lock);
+  if (st == APR_SUCCESS && q->capacity != 0)
+    conc_gate_notify(&q->space);
+  if (more)
+    conc_gate_notify(&q->items);
+  return st;
+}
+
+apr_status_t conc_queue_pop(conc_queue *q, conc_msg *msg, conc_priority *prio,
+                            conc_parker *self, conc_time deadline) {
+  for (;;) {
+    apr_status_t st = try_pop(q, msg, prio);
+    if (st != APR_EAGAIN)
+      return st;
+    st = conc_gate_await(&q->items, has_item, q, self, deadline);
+    if (st != APR_SUCCESS)
+      return st;
+  }
+}
+
+size_t conc_queue_len(const conc_queue *q) {
+  uint64_t got = atomic_load(&q->got); /* first: it never passes 'put' */
+  return (size_t)(atomic_load(&q->put) - got);
+}
+
+size_t conc_queue_capacity(const conc_queue *q) { return q->capacity; }
+
+size_t conc_queue_idle(const conc_queue *q) {
+  return atomic_load(&q->items.sleepers) + atomic_load(&q->items.spinners);
+}
+
+/* Task tracking: done runs after put; join waits until they meet. */
+
+static void tell_joiners(conc_queue *q) {
+  atomic_fetch_add(&q->alldone, 1);
+  if (atomic_load(&q->joiners) != 0)
+    conc_wake(&q->alldone, CONC_ALL);
+}
+
+apr_status_t conc_queue_task_done(conc_queue *q) {
+  uint64_t done = atomic_load(&q->done), put;
+  do {
+    put = atomic_load(&q->put);
+    if (done >= put)
+      return CONC_MISUSE;
+  } while (!atomic_compare_exchange_weak(&q->done, &done, done + 1));
+  if (done + 1 == put)
+    tell_joiners(q);
+  return APR_SUCCESS;
+}
+
+apr_status_t conc_queue_join(conc_queue *q, conc_parker *self,
+                             conc_time deadline) {
+  apr_status_t st = APR_SUCCESS;
+  atomic_fetch_add(&q->joiners, 1);
+  do {
+    uint32_t seen = atomic_load(&q->alldone);
+    uint64_t done = atomic_load(&q->done);
+    if (done == atomic_load(&q->put))
+      break;
+    st = conc_wait(&q->alldone, seen, self, deadline);
+  } while (st == APR_SUCCESS || st == APR_EAGAIN);
+  atomic_fetch_sub(&q->joiners, 1);
+  return st == APR_EAGAIN ? APR_SUCCESS : st;
+}
+
+/* The end. */
+
+static void lock_both(conc_queue *q) {
+  conc_mutex_lock(&q->tail_lock);
+  if (q->get_lock != &q->tail_lock)
+    conc_mutex_lock(q->get_lock);
+}
+
+static void unlock_both(conc_queue *q) {
+  if (q->get_lock != &q->tail_lock)
+    conc_mutex_unlock(q->get_lock);
+  conc_mutex_unlock(&q->tail_lock);
+}
+
+/* Take one message out for shutdown; false when there is none. */
+static bool drop_one(conc_queue *q) {
+  conc_msg msg;
+  if (try_pop(q, &msg, NULL) != APR_SUCCESS)
+    return false;
+  conc_msg_fini(&msg);
+  return true;
+}
+
+void conc_queue_shutdown(conc_queue *q, bool immediate) {
+  lock_both(q);
+  atomic_store(&q->closed, 1);
+  unlock_both(q);
+  if (immediate) {
+    while (drop_one(q))
+      (void)conc_queue_task_done(q);
+  }
+  conc_gate_notify_all(&q->items);
+  conc_gate_notify_all(&q->space);
+}
+
+bool conc_queue_is_shutdown(const conc_queue *q) {
+  return atomic_load(&q->closed) != 0;
+}

@@ -1,0 +1,131 @@
+#ifndef CONC_THREAD_H
+#define CONC_THREAD_H
+
+/*
+ * Threads, and the family they belong to.  A root is one program: a Lua state
+ * that a host made, and every thread that was started from it or from one of
+ * those.  Roots know nothing of each other.
+ *
+ * Life of a thread: NEW, started once, DONE for ever.  It is in its root's
+ * list exactly while it is started and not done.
+ */
+
+#include <apr_errno.h>
+
+#include "base/msg.h"
+#include "core/carrier.h"
+
+typedef struct conc_root conc_root;
+
+typedef enum { CONC_THREAD_NEW, CONC_THREAD_STARTED, CONC_THREAD_DONE }
+  conc_thread_stage;
+
+/*
+ * [c] constant after new   [a] atomic   [r] root's lock
+ * [s] constant after start   [t] of the running thread
+ */
+typedef struct conc_thread {
+  conc_obj obj;
+  conc_root *root;     /* [c] a reference, until DONE for threads of its own */
+  conc_word stage;     /* [a] joiners wait on it */
+  bool foreign;        /* [c] not started by conc: no end to wait for */
+  bool daemon;         /* [r] constant once started */
+  conc_word nativeset; /* [a] 1: 'native' is known */
+  uint64_t native;     /* [a] by nativeset */
+  uint64_t ident;      /* [s] never 0 */
+  char *name;          /* [r] */
+  conc_parker *parker; /* [r] while it runs, else NULL */
+  size_t stack;        /* [c] bytes; 0: the default */
+  struct conc_thread *prev, *next; /* [r] in the root's list */
+  /* For the layer above: what to do.  Consumed by the thread. */
+  void (*run)(struct conc_thread *t, void *prepared); /* [c] */
+  conc_msg job;    /* [t] after start */
+  conc_obj *env;   /* [c] */
+  conc_msg hook;   /* [s] what to do with an uncaught error */
+  void *arg;       /* [c] for run */
+} conc_thread;
+
+extern const conc_class conc_thread_class;
+
+/* A new family; conf makes what its threads need ahead of time. */
+apr_status_t conc_root_new(conc_root **out, const conc_crew_conf *conf);
+void conc_root_retain(conc_root *r);
+void conc_root_release(conc_root *r);
+
+/* A thread of the family that is not started. */
+apr_status_t conc_thread_new(conc_thread **out, conc_root *root,
+                             const char *name, bool daemon);
+
+/*
+ * A started thread for the caller, which conc has not made.  The first one of
+ * a root is its main thread.
+ */
+apr_status_t conc_thread_adopt(conc_thread **out, conc_root *root,
+                               const char *name, conc_parker *self);
+
+/*
+ * CONC_MISUSE: was started before.  CONC_CLOSED: the root is closing.  On any
+ * failure the thread is as it was.
+ */
+apr_status_t conc_thread_start(conc_thread *t);
+
+/* Wait for the end: APR_SUCCESS, APR_TIMEUP, CONC_CANCELLED or so. */
+apr_status_t conc_thread_join(conc_thread *t, conc_parker *self,
+                              conc_time deadline);
+
+/* End the thread's current or next wait; nothing when it does not run. */
+void conc_thread_cancel(conc_thread *t);
+
+bool conc_thread_alive(const conc_thread *t);
+
+/* Its number in the kernel, 0 before start; waits for it to be known. */
+uint64_t conc_thread_native(conc_thread *t, conc_parker *self);
+
+/* Copy the name, at most size - 1 bytes; set it (APR_ENOMEM). */
+void conc_thread_name(conc_thread *t, char *name, size_t size);
+apr_status_t conc_thread_set_name(conc_thread *t, const char *name);
+/* CONC_MISUSE: it was started. */
+apr_status_t conc_thread_set_daemon(conc_thread *t, bool daemon);
+
+/*
+ * Up to 'room' threads that are started and not done, retained, oldest first;
+ * returns how many there are.
+ */
+size_t conc_root_threads(conc_root *r, conc_thread **list, size_t room);
+
+/* The root's main thread, retained; NULL once it has closed. */
+conc_thread *conc_root_main(conc_root *r);
+
+/* The stack size of threads that do not say otherwise; 0: the default. */
+size_t conc_root_stack(conc_root *r);
+void conc_root_set_stack(conc_root *r, size_t bytes);
+
+/* A number for names: 1, 2, 3 ... */
+uint64_t conc_root_count(conc_root *r);
+
+/*
+ * Something that must stop taking work when its root ends (an executor).  The
+ * root holds the reference 'obj' while it is in the list.
+ */
+typedef struct conc_closer {
+  void (*close)(struct conc_closer *c);
+  conc_obj *obj;                    /* [c] */
+  struct conc_closer *prev, *next;  /* [r] */
+  bool inside;                      /* [r] */
+} conc_closer;
+
+/* CONC_CLOSED: the root is closing. */
+apr_status_t conc_root_add_closer(conc_root *r, conc_closer *c);
+void conc_root_remove_closer(conc_root *r, conc_closer *c);
+
+/*
+ * The end of a family (design: one ladder).  No thread starts any more; every
+ * closer is told; threads that are no daemons are joined until 'deadline';
+ * then all that are left have their waits cancelled and get 'grace' ns to
+ * leave; whoever stays is abandoned.  Idempotent.
+ */
+void conc_root_close(conc_root *r, conc_parker *self, conc_time deadline,
+                     int64_t grace);
+bool conc_root_closing(conc_root *r);
+
+#endif

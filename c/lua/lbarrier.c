@@ -1,0 +1,191 @@
+#include "core/barrier.h"
+
+#include <math.h>
+
+#include "lua/types.h"
+
+static conc_barrier *check(lua_State *L) {
+  return lc_check(L, 1, &conc_barrier_class);
+}
+
+/*
+ * While a thread has an arrival on its C stack nothing may jump over it: what
+ * can raise is called in protected mode, as a closure that has the state as its
+ * upvalue like every method, and that is made before the arrival.
+ */
+static void push_protected(lua_State *L, lua_CFunction f) {
+  lua_pushlightuserdata(L, lc_get(L));
+  lua_pushcclosure(L, f, 1);
+}
+
+enum { HOOK = 3, ACTION }; /* where they are kept */
+
+/* protected: let an interrupt have its say */
+static int run_hook(lua_State *L) {
+  lc_again(L, CONC_INTERRUPTED);
+  return 0;
+}
+
+/* protected: the action of the barrier at 1 */
+static int run_action(lua_State *L) {
+  conc_msg *action = conc_barrier_action(check(L));
+  if (action->size == 0)
+    return 0;
+  luaL_checkstack(L, LUA_MINSTACK, NULL);
+  lc_unpack_copy(L, action);
+  lua_call(L, 0, 0);
+  return 0;
+}
+
+static apr_status_t trip(lua_State *L, conc_barrier *b, conc_arrival *a,
+                         conc_parker *self) {
+  lua_pushvalue(L, ACTION);
+  lua_pushvalue(L, 1);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    conc_barrier_quit(b, a, self);
+    lua_error(L);
+  }
+  return conc_barrier_trip(b, a);
+}
+
+static apr_status_t await(lua_State *L, conc_barrier *b, conc_arrival *a,
+                          conc_parker *self, conc_time deadline) {
+  apr_status_t st;
+  while ((st = conc_barrier_await(b, a, self, deadline)) == CONC_INTERRUPTED) {
+    lua_pushvalue(L, HOOK);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+      conc_barrier_quit(b, a, self);
+      lua_error(L);
+    }
+  }
+  return st;
+}
+
+static int fail(lua_State *L, apr_status_t st) {
+  if (st == CONC_MISUSE)
+    return luaL_error(L, "cannot wait for a barrier in its own action");
+  if (st == CONC_BROKEN)
+    return lc_throw(L, "BrokenBarrierError", "the barrier is broken");
+  if (APR_STATUS_IS_TIMEUP(st))
+    return lc_throw(L, "BrokenBarrierError",
+                    "timeout: the barrier is broken now");
+  lc_again(L, st);
+  return lc_fail(L, st);
+}
+
+static conc_time deadline_of(lua_State *L, const conc_barrier *b) {
+  return lua_isnoneornil(L, 2) ? conc_after(conc_barrier_timeout(b))
+                               : lc_deadline(L, 2, "timeout");
+}
+
+/*
+ * barrier:wait([timeout]): wait until as many threads do as the barrier is for,
+ * for at most that many seconds (by default the barrier's).  Returns 1, 2, ...
+ * in the order of arrival; raises BrokenBarrierError, or what the action
+ * raised.
+ */
+static int barrier_wait(lua_State *L) {
+  conc_barrier *b = check(L);
+  lc_nomore(L, 2);
+  conc_time deadline = deadline_of(L, b);
+  conc_parker *self = lc_self(L);
+  conc_arrival a;
+  apr_status_t st;
+  lua_settop(L, 2);
+  push_protected(L, run_hook);
+  push_protected(L, run_action);
+  do
+    st = conc_barrier_arrive(b, &a, self);
+  while (lc_again(L, st));
+  if (st == APR_SUCCESS)
+    st = a.last ? trip(L, b, &a, self) : await(L, b, &a, self, deadline);
+  if (st != APR_SUCCESS)
+    return fail(L, st);
+  lua_pushinteger(L, (lua_Integer)a.place);
+  return 1;
+}
+
+/* barrier:reset(): afresh; those who wait get a BrokenBarrierError. */
+static int barrier_reset(lua_State *L) {
+  conc_barrier *b = check(L);
+  lc_nomore(L, 1);
+  conc_barrier_reset(b);
+  return 0;
+}
+
+/* barrier:abort(): BrokenBarrierError for all who wait, and who come. */
+static int barrier_abort(lua_State *L) {
+  conc_barrier *b = check(L);
+  lc_nomore(L, 1);
+  conc_barrier_abort(b);
+  return 0;
+}
+
+/* barrier:parties() -> integer: how many threads it is for */
+static int barrier_parties(lua_State *L) {
+  conc_barrier *b = check(L);
+  lc_nomore(L, 1);
+  lua_pushinteger(L, (lua_Integer)conc_barrier_parties(b));
+  return 1;
+}
+
+/* barrier:n_waiting() -> integer: how many of them are there */
+static int barrier_n_waiting(lua_State *L) {
+  conc_barrier *b = check(L);
+  lc_nomore(L, 1);
+  lua_pushinteger(L, (lua_Integer)conc_barrier_waiting(b));
+  return 1;
+}
+
+/* barrier:broken() -> boolean */
+static int barrier_broken(lua_State *L) {
+  conc_barrier *b = check(L);
+  lc_nomore(L, 1);
+  lua_pushboolean(L, conc_barrier_broken(b));
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"wait", barrier_wait},
+                                   {"reset", barrier_reset},
+                                   {"abort", barrier_abort},
+                                   {"parties", barrier_parties},
+                                   {"n_waiting", barrier_n_waiting},
+                                   {"broken", barrier_broken},
+                                   {NULL, NULL}};
+
+const lc_type lc_barrier_type = {&conc_barrier_class, methods, NULL, NULL};
+
+static double opt_timeout(lua_State *L, int arg) {
+  (void)lc_deadline(L, arg, "timeout");
+  return lua_isnoneornil(L, arg) ? HUGE_VAL : lua_tonumber(L, arg);
+}
+
+static void opt_action(lua_State *L, int arg, conc_msg *action) {
+  if (lua_isnoneornil(L, arg))
+    return;
+  lc_function(L, arg, "action");
+  lc_pack(L, arg, arg, "action", action);
+}
+
+/*
+ * Barrier(parties [, action [, timeout]]): for that many threads; the last one
+ * of each round calls a copy of 'action' before all go on; 'timeout' is the
+ * default of its waits.
+ */
+int lc_barrier(lua_State *L) {
+  static const char *const names[] = {"parties", "action", "timeout", NULL};
+  conc_msg action = {0};
+  conc_barrier *b;
+  lc_options(L, names);
+  uint32_t parties = (uint32_t)lc_integer(L, 1, "parties", 1, INT32_MAX - 1);
+  double timeout = opt_timeout(L, 3);
+  lc_box *box = lc_newbox(L, &conc_barrier_class);
+  opt_action(L, 2, &action); /* from here on nothing raises before 'fini' */
+  apr_status_t st = conc_barrier_new(&b, parties, &action, timeout);
+  if (st != APR_SUCCESS) {
+    conc_msg_fini(&action);
+    return lc_fail(L, st);
+  }
+  box->obj = (conc_obj *)b;
+  return 1;
+}

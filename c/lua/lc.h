@@ -1,0 +1,199 @@
+#ifndef LC_H
+#define LC_H
+
+/*
+ * What all bindings share.  Each binding file is the same sentence over and
+ * over: check arguments, push the box that will own the result, call core,
+ * push results.  A Lua call may jump away: no lock is held and no memory is
+ * unanchored across one.
+ */
+
+#include <lauxlib.h>
+#include <lua.h>
+
+#include "base/clock.h"
+#include "base/msg.h"
+#include "base/status.h"
+#include "wait/parker.h"
+
+typedef struct lc_state lc_state;
+
+/* ---- Types: how a class of core looks in Lua ---- */
+
+typedef struct lc_type {
+  const conc_class *cls;
+  const luaL_Reg *methods;
+  const luaL_Reg *metamethods; /* beside __gc, __eq, __tostring; may be NULL;
+                                  an __index here replaces the method table
+                                  and gets that as upvalue 2 */
+  /* Called before the last reference of this box goes; may be NULL. */
+  void (*dropped)(conc_obj *o);
+} lc_type;
+
+/* Every type, ended by NULL (types.c). */
+extern const lc_type *const lc_types[];
+
+/*
+ * A box is the userdata that holds one reference.  'mark' tells boxes from
+ * other people's userdata without a look at the metatable.
+ */
+typedef struct lc_box {
+  uintptr_t mark;
+  conc_obj *obj; /* NULL: not yet made, or closed */
+} lc_box;
+
+static inline uintptr_t lc_mark(const lc_box *b) {
+  return (uintptr_t)b ^ (uintptr_t)0x636f6e63626f7821u;
+}
+
+/* The object of class 'cls' at 'arg', or NULL. */
+static inline conc_obj *lc_test(lua_State *L, int arg, const conc_class *cls) {
+  lc_box *b = lua_touserdata(L, arg);
+  if (b == NULL || lua_rawlen(L, arg) != sizeof *b || b->mark != lc_mark(b) ||
+      b->obj == NULL || b->obj->cls != cls)
+    return NULL;
+  return b->obj;
+}
+
+/* The conc object of any class at 'arg', or NULL. */
+conc_obj *lc_testany(lua_State *L, int arg);
+
+/* Raise the type error that 'lc_check' raises. */
+int lc_typeerror(lua_State *L, int arg, const conc_class *cls);
+
+/* The object of class 'cls' at 'arg'; raises. */
+static inline void *lc_check(lua_State *L, int arg, const conc_class *cls) {
+  conc_obj *o = lc_test(L, arg, cls);
+  if (o == NULL)
+    lc_typeerror(L, arg, cls);
+  return o;
+}
+
+/* Push an empty box of the class; the constructor of core fills box->obj. */
+lc_box *lc_newbox(lua_State *L, const conc_class *cls);
+
+/*
+ * Push the userdata of 'o' in this state: the one it has here already, or a
+ * new one with a reference of its own.  Needs a few stack slots; raises on
+ * memory.
+ */
+void lc_push(lua_State *L, conc_obj *o);
+
+/* Remember that the object of the box at 'idx' may come back to this state. */
+void lc_remember(lua_State *L, int idx);
+
+/* ---- Functions ---- */
+
+/*
+ * Register functions in the table on the top.  Each has the state's lc_state
+ * as its first upvalue, where lc_get finds it.
+ */
+void lc_setfuncs(lua_State *L, const luaL_Reg *list);
+
+static inline lc_state *lc_get(lua_State *L) {
+  return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+/* The same from anywhere: looks in the registry; makes it if need be. */
+lc_state *lc_open(lua_State *L);
+
+/* ---- Arguments ---- */
+
+/* Raise "bad argument #arg to 'f' (name: what ...)". */
+int lc_argerror(lua_State *L, int arg, const char *name, const char *fmt, ...);
+
+/* No more than n arguments; raises. */
+void lc_nomore(lua_State *L, int n);
+
+/*
+ * A constructor's arguments: positional, or one table of named options.  The
+ * table is replaced by its fields in the order of 'names' (ended by NULL), so
+ * that the caller reads positions either way; unknown names and surplus
+ * arguments raise.  At the end the stack has exactly one slot a name.
+ */
+void lc_options(lua_State *L, const char *const names[]);
+/* The same for a method whose options begin at argument 'first'. */
+void lc_options_at(lua_State *L, int first, const char *const names[]);
+
+/* Seconds at 'arg' as a deadline; nil: for ever; raises on < 0, NaN. */
+conc_time lc_deadline(lua_State *L, int arg, const char *name);
+
+/* An integer from lo to hi at 'arg'; raises. */
+lua_Integer lc_integer(lua_State *L, int arg, const char *name, lua_Integer lo,
+                       lua_Integer hi);
+/* ... or 'def' when it is nil. */
+lua_Integer lc_optinteger(lua_State *L, int arg, const char *name,
+                          lua_Integer def, lua_Integer lo, lua_Integer hi);
+bool lc_optboolean(lua_State *L, int arg, const char *name, bool def);
+/* A function (or callable) at 'arg'; raises. */
+void lc_function(lua_State *L, int arg, const char *name);
+
+/* What to call the value at 'idx': the __name of its metatable or its type. */
+const char *lc_nameof(lua_State *L, int idx);
+
+/* ---- Waiting ---- */
+
+/* Who waits when this state waits. */
+conc_parker *lc_self(lua_State *L);
+
+/*
+ * After a wait: true: it was interrupted for a hook which has run now, wait
+ * again.  Raises what the hook raises, and CancelledError when cancelled.
+ *
+ *   do
+ *     st = conc_x_wait(x, lc_self(L), deadline);
+ *   while (lc_again(L, st));
+ */
+bool lc_again(lua_State *L, apr_status_t st);
+
+/*
+ * Push what a wait gave and return how many: true; or (value) nil, word / (no
+ * value) false, word for "timeout" and "closed"; anything else is raised.
+ */
+int lc_outcome(lua_State *L, apr_status_t st);       /* nil, word */
+int lc_truth(lua_State *L, apr_status_t st);         /* false, word */
+
+/* ---- Errors ---- */
+
+/* Raise a conc.Error of that class. */
+int lc_throw(lua_State *L, const char *cls, const char *fmt, ...);
+/* Push one, without a cause or traceback. */
+void lc_pusherror(lua_State *L, const char *cls, const char *message);
+/* Is the value at 'idx' a conc.Error of that class (NULL: of any)? */
+bool lc_iserror(lua_State *L, int idx, const char *cls);
+/* Raise what a failed call of core means: out of memory, or its text. */
+int lc_fail(lua_State *L, apr_status_t st);
+
+/* ---- Values ---- */
+
+/*
+ * Pack the values at first..last into *m, which owns nothing before.  Raises
+ * with the path of what cannot travel, where 'name' is what to call a single
+ * value; of several they are name[1], name[2] ..., but "fn" and "target" are
+ * followed by args[1], args[2] ...  After a raise *m owns nothing.
+ */
+void lc_pack(lua_State *L, int first, int last, const char *name, conc_msg *m);
+
+/*
+ * The same with 'extra' as the message's first reference, retained, which no
+ * value speaks of.  Values after index 'apart' share nothing with each other,
+ * as if they came in messages of their own (0: all do share).
+ */
+void lc_pack_with(lua_State *L, int first, int last, const char *name,
+                  conc_obj *extra, int apart, conc_msg *m);
+
+/*
+ * A message in a userdata, so that it is freed whatever is raised: pushes the
+ * userdata, moves *m into it.
+ */
+conc_msg *lc_pushmsg(lua_State *L, conc_msg *m);
+
+/*
+ * Push the values of *m and empty it, also when it raises; returns how many.
+ */
+int lc_unpack(lua_State *L, conc_msg *m);
+
+/* The same, but *m stays as it is: for cells that are read many times. */
+int lc_unpack_copy(lua_State *L, conc_msg *m);
+
+#endif

@@ -1,0 +1,130 @@
+/* conc.core: everything of conc that is written in C, in one flat table. */
+
+#include "lua/module.h"
+
+#include "base/init.h"
+#include "base/mem.h"
+#include "lua/errors.h"
+#include "lua/names.h"
+#include "lua/state.h"
+#include "lua/types.h"
+#include "wait/lot.h"
+
+#define VERSION "0.1.0"
+
+/* sleep(seconds): not shorter than that */
+static int do_sleep(lua_State *L) {
+  conc_word word = 0; /* nobody wakes it */
+  luaL_checkany(L, 1);
+  conc_time deadline = lc_deadline(L, 1, "seconds");
+  apr_status_t st;
+  lc_nomore(L, 1);
+  do {
+    conc_waiter one = {.word = &word};
+    size_t which;
+    st = conc_wait_any(&one, 1, &which, lc_self(L), deadline);
+  } while (lc_again(L, st));
+  return 0;
+}
+
+/* time(): seconds of a monotonic clock, with an arbitrary zero */
+static int do_time(lua_State *L) {
+  lc_nomore(L, 0);
+  lua_pushnumber(L, (lua_Number)conc_sys_now() / 1e9);
+  return 1;
+}
+
+/* cpu_count(): processors this process may use */
+static int cpu_count(lua_State *L) {
+  lc_nomore(L, 0);
+  lua_pushinteger(L, (lua_Integer)conc_sys_cpus());
+  return 1;
+}
+
+static int try_send(lua_State *L) {
+  conc_msg m;
+  lc_pack(L, 1, 1, "value", &m);
+  conc_msg_fini(&m);
+  return 0;
+}
+
+/* sendable(v): true, or false and the reason */
+static int sendable(lua_State *L) {
+  luaL_checkany(L, 1);
+  lc_nomore(L, 1);
+  lua_pushcfunction(L, try_send);
+  lua_insert(L, 1);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) {
+    lua_pushboolean(L, 1);
+    return 1;
+  }
+  lua_pushboolean(L, 0);
+  lua_insert(L, -2);
+  return 2;
+}
+
+/* stats(): what is alive in this process and this family, for leak checks */
+static int stats(lua_State *L) {
+  lc_state *S = lc_get(L);
+  lc_nomore(L, 0);
+  lua_createtable(L, 0, 2);
+  lua_pushinteger(L, (lua_Integer)conc_obj_count());
+  lua_setfield(L, -2, "objects");
+  lua_pushinteger(L, S->root == NULL
+                       ? 0
+                       : (lua_Integer)conc_root_threads(S->root, NULL, 0));
+  lua_setfield(L, -2, "threads");
+  return 1;
+}
+
+/* fault(n): let the n-th allocation from now fail, once; 0: none */
+static int fault(lua_State *L) {
+  conc_mem_fail((unsigned)luaL_checkinteger(L, 1));
+  return 0;
+}
+
+static const luaL_Reg functions[] = {
+  {"sleep", do_sleep},
+  {"time", do_time},
+  {"cpu_count", cpu_count},
+  {"sendable", sendable},
+  {"register", lc_register},
+  {"stats", stats},
+  {"fault", fault},
+  {"first_done", lc_first_done},
+  {"Lock", lc_lock},
+  {"RLock", lc_rlock},
+  {"Condition", lc_condition},
+  {"Semaphore", lc_semaphore},
+  {"BoundedSemaphore", lc_bounded},
+  {"Event", lc_event},
+  {"Barrier", lc_barrier},
+  {"Queue", lc_fifo},
+  {"LifoQueue", lc_lifo},
+  {"PriorityQueue", lc_priority},
+  {"SimpleQueue", lc_simple},
+  {"Value", lc_value},
+  {"Array", lc_array},
+  {"new_dict", lc_dict},
+  {"Local", lc_local},
+  {"Thread", lc_thread},
+  {"ThreadPoolExecutor", lc_executor},
+  {NULL, NULL}};
+
+LC_EXPORT int luaopen_conc_core(lua_State *L) {
+  apr_status_t st = conc_init();
+  luaL_checkversion(L);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  luaL_newlibtable(L, functions);
+  lc_setfuncs(L, functions);
+  lc_setfuncs(L, lc_thread_functions);
+  lua_newtable(L);
+  lc_setfuncs(L, lc_dict_functions);
+  lua_setfield(L, -2, "dict");
+  lc_push_error_class(L);
+  lua_setfield(L, -2, "Error");
+  lua_pushliteral(L, VERSION);
+  lua_setfield(L, -2, "version");
+  return 1;
+}

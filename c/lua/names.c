@@ -1,0 +1,330 @@
+#include "lua/names.h"
+
+#include <string.h>
+
+static const char known_key = 0, ids_key = 0, classes_key = 0, code_key = 0,
+                  registered_key = 0;
+
+/* Push registry[key], a table with that mode, making it when new. */
+static void push_table(lua_State *L, const void *key, const char *mode) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  if (mode != NULL) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+void lc_pushknown(lua_State *L) { push_table(L, &known_key, "k"); }
+
+/* ---- A filter before the table: 1024 bits by address ---- */
+
+static unsigned bit_of(const void *p) {
+  return (unsigned)(((uint64_t)(uintptr_t)p * 0x9e3779b97f4a7c15u) >> 54);
+}
+
+bool lc_mayknow(const lc_state *S, const void *p) {
+  unsigned bit = bit_of(p);
+  return (S->filter[bit / 64] >> (bit % 64) & 1) != 0;
+}
+
+static void mark(lua_State *L, int idx) {
+  lc_state *S = lc_open(L);
+  if (lua_type(L, idx) != LUA_TTABLE)
+    return;
+  unsigned bit = bit_of(lua_topointer(L, idx));
+  S->filter[bit / 64] |= (uint64_t)1 << (bit % 64);
+}
+
+/* ---- Names ---- */
+
+static bool nameable(int type) {
+  return type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TUSERDATA ||
+         type == LUA_TLIGHTUSERDATA;
+}
+
+/* known[value on the top] = name below it, unless it has one; pops the value */
+static void know(lua_State *L, int known, int name) {
+  lua_pushvalue(L, -1);
+  if (lua_rawget(L, known) == LUA_TNIL) {
+    mark(L, -2);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, name);
+    lua_rawset(L, known);
+  }
+  lua_pop(L, 2);
+}
+
+/* Push name .. NUL .. key */
+static void push_longer(lua_State *L, int name, int key) {
+  lua_pushvalue(L, name);
+  lua_pushlstring(L, "", 1);
+  lua_pushvalue(L, key);
+  lua_concat(L, 3);
+}
+
+/*
+ * Know what the table on the top holds under string keys.  Of _G only C
+ * functions: what a script defines there is its own, not a library's.
+ */
+static void know_fields(lua_State *L, int known, int name, int depth,
+                        bool global) {
+  int t = lua_gettop(L);
+  luaL_checkstack(L, 12, NULL);
+  lua_pushnil(L);
+  while (lua_next(L, t)) {
+    int type = lua_type(L, -1);
+    bool want = global ? lua_iscfunction(L, -1) : nameable(type);
+    if (lua_type(L, -2) == LUA_TSTRING && want) {
+      push_longer(L, name, t + 1);
+      int longer = lua_gettop(L);
+      lua_pushvalue(L, t + 2);
+      know(L, known, longer);
+      if (type == LUA_TTABLE && depth > 0) {
+        lua_pushvalue(L, t + 2);
+        know_fields(L, known, longer, depth - 1, false);
+        lua_pop(L, 1);
+      }
+    }
+    lua_settop(L, t + 1);
+  }
+}
+
+/* Know loaded[name at 'name'] and what it holds. */
+static void know_module(lua_State *L, int known, int loaded, int name) {
+  lua_pushvalue(L, name);
+  int type = lua_rawget(L, loaded);
+  if (nameable(type)) {
+    lua_pushvalue(L, -1);
+    know(L, known, name);
+    lua_pushglobaltable(L);
+    bool global = lua_rawequal(L, -1, -2);
+    lua_pop(L, 1);
+    if (type == LUA_TTABLE)
+      know_fields(L, known, name, global ? 0 : 1, global);
+  }
+  lua_pop(L, 1);
+}
+
+static uint64_t count_modules(lua_State *L, int loaded) {
+  uint64_t n = 1;
+  lua_pushnil(L);
+  while (lua_next(L, loaded)) {
+    lua_pop(L, 1);
+    n++;
+  }
+  return n;
+}
+
+bool lc_refresh_names(lua_State *L, lc_state *S) {
+  static const char *const first[] = {"_G", "string", "table", "math", "io",
+                                      "os", "coroutine", "utf8", "debug",
+                                      "package"};
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 20, NULL);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  int loaded = top + 1;
+  uint64_t count = count_modules(L, loaded);
+  if (count == S->names) {
+    lua_settop(L, top);
+    return false;
+  }
+  S->names = count;
+  lc_pushknown(L);
+  int known = top + 2;
+  for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+    lua_pushstring(L, first[i]);
+    know_module(L, known, loaded, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  lua_pushnil(L);
+  while (lua_next(L, loaded)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING)
+      know_module(L, known, loaded, lua_gettop(L));
+  }
+  lua_settop(L, top);
+  return true;
+}
+
+/* Push module, from package.loaded only. */
+static bool push_loaded(lua_State *L, const char *module, size_t len) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  lua_pushlstring(L, module, len);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+  return lua_toboolean(L, -1);
+}
+
+/* Replace the module on the top by what the rest of its name means there. */
+static bool follow(lua_State *L, const char *rest, const char *end) {
+  while (rest < end) {
+    rest++; /* the NUL */
+    const char *stop = memchr(rest, '\0', (size_t)(end - rest));
+    stop = stop == NULL ? end : stop;
+    if (lua_type(L, -1) != LUA_TTABLE)
+      return false;
+    lua_pushlstring(L, rest, (size_t)(stop - rest));
+    lua_rawget(L, -2);
+    lua_remove(L, -2);
+    rest = stop;
+  }
+  return !lua_isnil(L, -1);
+}
+
+static const char *module_end(const char *name, size_t len) {
+  const char *nul = memchr(name, '\0', len);
+  return nul == NULL ? name + len : nul;
+}
+
+bool lc_isnamed(lua_State *L, int idx, const char *name, size_t len) {
+  const char *end = module_end(name, len);
+  int top = lua_gettop(L);
+  idx = lua_absindex(L, idx);
+  bool same = push_loaded(L, name, (size_t)(end - name)) &&
+              follow(L, end, name + len) && lua_rawequal(L, -1, idx);
+  lua_settop(L, top);
+  return same;
+}
+
+void lc_pushnamed(lua_State *L, const char *name, size_t len) {
+  const char *end = module_end(name, len);
+  luaL_checkstack(L, 8, NULL);
+  if (!push_loaded(L, name, (size_t)(end - name))) {
+    lua_pop(L, 1);
+    if (lua_getglobal(L, "require") != LUA_TFUNCTION)
+      luaL_error(L, "cannot receive module '%s': this state has no require",
+                 name);
+    lua_pushlstring(L, name, (size_t)(end - name));
+    lua_call(L, 1, 1);
+  }
+  if (!follow(L, end, name + len)) {
+    lua_pushlstring(L, name, len);
+    luaL_gsub(L, lua_tostring(L, -1), "\n", " ");
+    luaL_error(L, "cannot receive a value of module '%s': it has no such field",
+               name);
+  }
+}
+
+/* ---- Blobs ---- */
+
+void lc_know_blob(lua_State *L, int idx, conc_blob *blob) {
+  idx = lua_absindex(L, idx);
+  lc_pushknown(L);
+  lua_pushvalue(L, idx);
+  mark(L, idx);
+  lc_newbox(L, &conc_blob_class)->obj = conc_retain(&blob->obj);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+uint64_t lc_class_id(lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  push_table(L, &ids_key, "k");
+  lua_pushvalue(L, idx);
+  lua_rawget(L, -2);
+  uint64_t id = (uint64_t)lua_tointeger(L, -1);
+  lua_pop(L, 2);
+  return id;
+}
+
+void lc_set_class_id(lua_State *L, int idx, uint64_t id) {
+  idx = lua_absindex(L, idx);
+  push_table(L, &ids_key, "k");
+  lua_pushvalue(L, idx);
+  lua_pushinteger(L, (lua_Integer)id);
+  lua_rawset(L, -3);
+  push_table(L, &classes_key, "v");
+  lua_pushvalue(L, idx);
+  lua_rawseti(L, -2, (lua_Integer)id);
+  lua_pop(L, 2);
+}
+
+bool lc_push_class(lua_State *L, uint64_t id) {
+  push_table(L, &classes_key, "v");
+  lua_rawgeti(L, -1, (lua_Integer)id);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1))
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+bool lc_push_code(lua_State *L, uint64_t id) {
+  push_table(L, &code_key, NULL);
+  lua_rawgeti(L, -1, (lua_Integer)id);
+  lua_remove(L, -2);
+  if (!lua_isnil(L, -1))
+    return true;
+  lua_pop(L, 1);
+  return false;
+}
+
+/* Functions made without end (by load) must not stay for ever. */
+enum { MOST_CODE = 4096 };
+
+void lc_keep_code(lua_State *L, int idx, uint64_t id) {
+  idx = lua_absindex(L, idx);
+  push_table(L, &code_key, NULL);
+  lua_Integer n = lua_rawgeti(L, -1, 0) == LUA_TNUMBER ? lua_tointeger(L, -1)
+                                                       : 0;
+  lua_pop(L, 1);
+  if (n == MOST_CODE) {
+    n = 0;
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &code_key);
+  }
+  lua_pushinteger(L, n + 1);
+  lua_rawseti(L, -2, 0);
+  lua_pushvalue(L, idx);
+  lua_rawseti(L, -2, (lua_Integer)id);
+  lua_pop(L, 1);
+}
+
+/* ---- Registered classes ---- */
+
+void lc_pushregistered_name(lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  push_table(L, &registered_key, NULL);
+  lua_pushvalue(L, idx);
+  lua_rawget(L, -2);
+  lua_remove(L, -2);
+}
+
+int lc_register(lua_State *L) {
+  lc_nomore(L, 2);
+  if (lua_type(L, 1) != LUA_TSTRING)
+    return luaL_typeerror(L, 1, "name: string");
+  luaL_checktype(L, 2, LUA_TTABLE);
+  push_table(L, &registered_key, NULL);
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, -2) != LUA_TNIL && !lua_rawequal(L, -1, 2))
+    return luaL_argerror(L, 1, "name: registered for another metatable");
+  lua_pop(L, 1);
+  lua_pushvalue(L, 1);
+  lua_pushvalue(L, 2);
+  lua_rawset(L, -3);
+  lua_pushvalue(L, 2);
+  lua_pushvalue(L, 1);
+  lua_rawset(L, -3); /* and back: metatable -> name */
+  mark(L, 2);
+  lua_pushvalue(L, 2);
+  return 1;
+}
+
+void lc_pushregistered(lua_State *L, const char *name, size_t len) {
+  push_table(L, &registered_key, NULL);
+  lua_pushlstring(L, name, len);
+  if (lua_rawget(L, -2) != LUA_TTABLE)
+    luaL_error(L, "cannot receive an object of class '%s': not registered here",
+               name);
+  lua_remove(L, -2);
+}

@@ -1,0 +1,118 @@
+#include "lua/state.h"
+
+#include <string.h>
+
+#include "core/thread.h"
+#include "lua/errors.h"
+#include "lua/worker.h"
+#include "lua/writer.h"
+
+static const char state_key = 0;
+
+/*
+ * How long threads that nobody waits for get to leave at the end, and how long
+ * the others do when a host says so.
+ */
+static const int64_t GRACE = 200000000;
+
+/* New since we last looked?  Then somebody wants the state back. */
+static bool poll_hook(void *arg) {
+  lc_state *S = arg;
+  lua_Hook hook = lua_gethook(S->main);
+  return hook != NULL && hook != S->hook;
+}
+
+/*
+ * The state ends.  A host's takes its family with it (conc_root_close); boxes
+ * were finalized before, since they are younger.
+ */
+static int state_gc(lua_State *L) {
+  lc_state *S = lua_touserdata(L, 1);
+  conc_parker *self = S->self;
+  if (self != NULL && !S->worker) {
+    self->poll = NULL;
+    conc_root_close(S->root, self, CONC_FOREVER, GRACE);
+    conc_parker_free(self);
+  }
+  S->self = NULL;
+  if (S->thread != NULL)
+    conc_release(&S->thread->obj);
+  S->thread = NULL;
+  conc_root_release(S->root);
+  S->root = NULL;
+  conc_release(S->env);
+  S->env = NULL;
+  lc_write_fini(&S->packer);
+  return 0;
+}
+
+static void push_main(lua_State *L, lc_state *S) {
+  lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+  S->main = lua_tothread(L, -1);
+  lua_pop(L, 1);
+}
+
+/* Push nothing; make the userdata and put it where lc_open finds it. */
+static lc_state *new_state(lua_State *L, bool worker) {
+  luaL_checkstack(L, 10, NULL);
+  lc_state *S = lua_newuserdatauv(L, sizeof *S, 0);
+  memset(S, 0, sizeof *S);
+  S->worker = worker;
+  S->tid = conc_sys_tid();
+  S->packer.state = S;
+  push_main(L, S);
+  S->hook = lua_gethook(S->main);
+  lua_pushglobaltable(L);
+  S->packer.globals = lua_topointer(L, -1);
+  lua_pop(L, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushcfunction(L, state_gc);
+  lua_setfield(L, -2, "__gc");
+  lua_setmetatable(L, -2);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &state_key);
+  lc_push_error_class(L); /* registered from the start */
+  lua_pop(L, 1);
+  return S;
+}
+
+/* A host's state: the root of a family, and the family's main thread. */
+static void found_family(lua_State *L, lc_state *S) {
+  conc_crew_conf conf = {.prepare = lc_worker_prepare,
+                         .discard = lc_worker_discard,
+                         .arg = lc_libraries_arg(lc_libraries(L))};
+  apr_status_t st = conc_root_new(&S->root, &conf);
+  if (st != APR_SUCCESS)
+    lc_fail(L, st);
+  conc_parker *self = conc_parker_new();
+  if (self == NULL)
+    lc_fail(L, APR_ENOMEM);
+  self->poll = poll_hook;
+  self->arg = S;
+  S->self = self;
+  st = conc_thread_adopt(&S->thread, S->root, "MainThread", self);
+  if (st != APR_SUCCESS)
+    lc_fail(L, st);
+}
+
+lc_state *lc_open(lua_State *L) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key) == LUA_TUSERDATA) {
+    lc_state *S = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return S;
+  }
+  lua_pop(L, 1);
+  lc_state *S = new_state(L, false);
+  found_family(L, S);
+  return S;
+}
+
+lc_state *lc_open_worker(lua_State *L) { return new_state(L, true); }
+
+void lc_adopt_worker(lc_state *S, conc_thread *t) {
+  conc_retain(&t->obj);
+  conc_root_retain(t->root);
+  S->thread = t;
+  S->root = t->root;
+  S->self = t->parker;
+  S->tid = conc_sys_tid();
+}

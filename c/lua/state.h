@@ -1,0 +1,38 @@
+#ifndef LC_STATE_H
+#define LC_STATE_H
+
+/*
+ * What conc keeps for one Lua state.  It is a userdata in the registry, made
+ * when conc is first needed there and finalized last of conc's own.
+ */
+
+#include "lua/lc.h"
+#include "lua/pack.h"
+
+#include "core/thread.h"
+
+struct lc_state {
+  lua_State *main;     /* the main coroutine */
+  conc_parker *self;   /* who waits here; NULL: not yet, or closing */
+  lua_Hook hook;       /* the hook that is no news to us */
+  conc_thread *thread; /* who runs here; a reference */
+  conc_root *root;     /* the family; a reference */
+  conc_obj *env;       /* what workers started here begin with, or NULL */
+  bool worker;         /* made by conc, not by a host */
+  bool packing;        /* 'packer' is in use */
+  int nested;          /* class blobs being read, see unpack.c */
+  uint64_t tid;        /* of the thread that opened it */
+  lc_packer packer;    /* of most messages, see pack.c */
+  uint64_t names;      /* see names.c: package.loaded as it was then */
+  uint64_t filter[16]; /* see names.c */
+};
+
+/*
+ * The state of a worker: opened ahead of time, then given to the thread that
+ * runs in the calling carrier.  lc_open finds it afterwards; in a state that
+ * conc has not made, lc_open founds a family.
+ */
+lc_state *lc_open_worker(lua_State *L);
+void lc_adopt_worker(lc_state *S, conc_thread *t);
+
+#endif

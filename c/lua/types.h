@@ -1,0 +1,47 @@
+#ifndef LC_TYPES_H
+#define LC_TYPES_H
+
+/* Every binding: its type, and its constructor as Lua calls it. */
+
+#include "lua/lc.h"
+
+extern const lc_type lc_lock_type, lc_rlock_type, lc_condition_type,
+  lc_semaphore_type, lc_bounded_type, lc_event_type, lc_barrier_type,
+  lc_fifo_type, lc_lifo_type, lc_priority_type, lc_simple_type, lc_value_type,
+  lc_array_type, lc_dict_type, lc_local_type, lc_thread_type, lc_future_type,
+  lc_executor_type;
+
+int lc_lock(lua_State *L);      /* Lock() */
+int lc_rlock(lua_State *L);     /* RLock() */
+int lc_condition(lua_State *L); /* Condition([lock]) */
+int lc_semaphore(lua_State *L); /* Semaphore([value]) */
+int lc_bounded(lua_State *L);   /* BoundedSemaphore([value]) */
+int lc_event(lua_State *L);     /* Event() */
+int lc_barrier(lua_State *L);   /* Barrier(parties [, action [, timeout]]) */
+int lc_fifo(lua_State *L);      /* Queue([maxsize]) */
+int lc_lifo(lua_State *L);      /* LifoQueue([maxsize]) */
+int lc_priority(lua_State *L);  /* PriorityQueue([maxsize]) */
+int lc_simple(lua_State *L);    /* SimpleQueue() */
+int lc_value(lua_State *L);     /* Value(type [, value]) */
+int lc_array(lua_State *L);     /* Array(type, n | sequence) */
+int lc_dict(lua_State *L);      /* Dict([table]) */
+int lc_local(lua_State *L);     /* Local([init [, args]]) */
+int lc_thread(lua_State *L);    /* Thread{target =, args =, ...} */
+int lc_executor(lua_State *L);  /* ThreadPoolExecutor([max_workers]) */
+int lc_first_done(lua_State *L); /* first_done(futures [, timeout]) */
+
+/* The operations of Dict, which are functions because its fields are keys. */
+extern const luaL_Reg lc_dict_functions[];
+/* current_thread, main_thread, enumerate, active_count, get_ident ... */
+extern const luaL_Reg lc_thread_functions[];
+
+int lc_excepthook(lua_State *L); /* the original one */
+
+/*
+ * A message handler: keeps the traceback for lc_push_traceback and leaves the
+ * error value as it is.
+ */
+int lc_traceback(lua_State *L);
+void lc_push_traceback(lua_State *L);
+
+#endif

@@ -1,0 +1,402 @@
+#include "lua/worker.h"
+
+#include <lualib.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "core/blob.h"
+#include "core/rlock.h"
+#include "lua/module.h"
+#include "lua/state.h"
+
+/* ---- Libraries ---- */
+
+static const luaL_Reg libraries[] = {{LUA_GNAME, luaopen_base},
+                                     {LUA_LOADLIBNAME, luaopen_package},
+                                     {LUA_COLIBNAME, luaopen_coroutine},
+                                     {LUA_TABLIBNAME, luaopen_table},
+                                     {LUA_IOLIBNAME, luaopen_io},
+                                     {LUA_OSLIBNAME, luaopen_os},
+                                     {LUA_STRLIBNAME, luaopen_string},
+                                     {LUA_MATHLIBNAME, luaopen_math},
+                                     {LUA_UTF8LIBNAME, luaopen_utf8},
+                                     {LUA_DBLIBNAME, luaopen_debug},
+                                     {NULL, NULL}};
+
+unsigned lc_libraries(lua_State *L) {
+  unsigned set = 0;
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  for (int i = 0; libraries[i].name != NULL; i++) {
+    if (lua_getfield(L, -1, libraries[i].name) != LUA_TNIL)
+      set |= 1u << i;
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return set;
+}
+
+void *lc_libraries_arg(unsigned set) { return (void *)(uintptr_t)set; }
+
+static unsigned set_of(const void *arg) { return (unsigned)(uintptr_t)arg; }
+
+static void open_libraries(lua_State *L, unsigned set) {
+  for (int i = 0; libraries[i].name != NULL; i++) {
+    if ((set >> i & 1) == 0)
+      continue;
+    luaL_requiref(L, libraries[i].name, libraries[i].func, 1);
+    lua_pop(L, 1);
+  }
+}
+
+/* ---- What is different in a worker ---- */
+
+/* print: as the stock one, but written at once, so that lines stay whole. */
+static int worker_print(lua_State *L) {
+  int n = lua_gettop(L);
+  luaL_Buffer b;
+  luaL_buffinit(L, &b);
+  for (int i = 1; i <= n; i++) {
+    if (i > 1)
+      luaL_addchar(&b, '\t');
+    luaL_tolstring(L, i, NULL);
+    luaL_addvalue(&b);
+  }
+  luaL_addchar(&b, '\n');
+  luaL_pushresult(&b);
+  size_t len;
+  const char *s = lua_tolstring(L, -1, &len);
+  fwrite(s, 1, len, stdout);
+  fflush(stdout);
+  return 0;
+}
+
+/* The text io.write would write for the number or string at 'idx'. */
+static void add_text(lua_State *L, luaL_Buffer *b, int idx) {
+  char number[80];
+  if (lua_isinteger(L, idx))
+    (void)snprintf(number, sizeof number, LUA_INTEGER_FMT,
+                   (LUAI_UACINT)lua_tointeger(L, idx));
+  else if (lua_type(L, idx) == LUA_TNUMBER)
+    (void)snprintf(number, sizeof number, LUA_NUMBER_FMT,
+                   (LUAI_UACNUMBER)lua_tonumber(L, idx));
+  if (lua_type(L, idx) == LUA_TNUMBER) {
+    luaL_addstring(b, number);
+  } else {
+    luaL_checkstring(L, idx);
+    lua_pushvalue(L, idx);
+    luaL_addvalue(b);
+  }
+}
+
+/*
+ * io.write and file:write: all arguments as one string to the original, which
+ * is upvalue 2; upvalue 3 is how many arguments come before the text.
+ */
+static int worker_write(lua_State *L) {
+  int n = lua_gettop(L), before = (int)lua_tointeger(L, lua_upvalueindex(3));
+  if (n > before + 1) {
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (int i = before + 1; i <= n; i++)
+      add_text(L, &b, i);
+    luaL_pushresult(&b);
+    lua_replace(L, before + 1);
+    lua_settop(L, before + 1);
+  }
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+  return lua_gettop(L);
+}
+
+/* os.exit: raises SystemExit with the field 'code'. */
+static int worker_exit(lua_State *L) {
+  lua_Integer code = 0;
+  if (lua_isboolean(L, 1))
+    code = lua_toboolean(L, 1) ? 0 : 1;
+  else
+    code = luaL_optinteger(L, 1, 0);
+  lc_pusherror(L, "SystemExit", "os.exit was called");
+  lua_pushinteger(L, code);
+  lua_setfield(L, -2, "code");
+  return lua_error(L);
+}
+
+/*
+ * Many C modules were written for one state and keep statics.  One at a time
+ * in the process is opened; a module may require another one meanwhile.
+ */
+static conc_rlock loading;
+
+static int open_alone(lua_State *L) {
+  apr_status_t st;
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  do
+    st = conc_rlock_acquire(&loading, lc_self(L), CONC_FOREVER);
+  while (lc_again(L, st));
+  int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+  (void)conc_rlock_release(&loading, lc_self(L));
+  return status == LUA_OK ? lua_gettop(L) : lua_error(L);
+}
+
+/* A searcher for C modules: what it finds is opened alone. */
+static int search_c(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(2));
+  lua_insert(L, 1);
+  lua_call(L, lua_gettop(L) - 1, 2);
+  if (lua_type(L, -2) == LUA_TFUNCTION) {
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, -3);
+    lua_pushcclosure(L, open_alone, 2);
+    lua_replace(L, -3);
+  }
+  return 2;
+}
+
+/* table[key] = f with upvalues: the state, the old value, 'number'. */
+static void wrap(lua_State *L, lua_CFunction f, int number) {
+  lua_pushlightuserdata(L, lc_open(L));
+  lua_insert(L, -2);
+  lua_pushinteger(L, number);
+  lua_pushcclosure(L, f, 3);
+}
+
+static void change_io(lua_State *L) {
+  if (lua_getglobal(L, LUA_IOLIBNAME) == LUA_TTABLE) {
+    lua_getfield(L, -1, "write");
+    wrap(L, worker_write, 0);
+    lua_setfield(L, -2, "write");
+    luaL_getmetatable(L, LUA_FILEHANDLE);
+    lua_getfield(L, -1, "__index");
+    lua_getfield(L, -1, "write");
+    wrap(L, worker_write, 1);
+    lua_setfield(L, -2, "write");
+    lua_pop(L, 2);
+  }
+  lua_pop(L, 1);
+}
+
+static void change_package(lua_State *L) {
+  if (lua_getglobal(L, LUA_LOADLIBNAME) == LUA_TTABLE) {
+    lua_getfield(L, -1, "searchers");
+    for (int i = 3; i <= 4; i++) {
+      lua_rawgeti(L, -1, i);
+      wrap(L, search_c, 0);
+      lua_rawseti(L, -2, i);
+    }
+    lua_pop(L, 1);
+    lua_getfield(L, -1, "preload");
+    lua_pushcfunction(L, luaopen_conc_core);
+    lua_setfield(L, -2, "conc.core");
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+}
+
+static void set_function(lua_State *L, const char *library, const char *name,
+                         lua_CFunction f) {
+  if (lua_getglobal(L, library) == LUA_TTABLE) {
+    lua_pushcfunction(L, f);
+    lua_setfield(L, -2, name);
+  }
+  lua_pop(L, 1);
+}
+
+/* (libraries) */
+static int build(lua_State *L) {
+  unsigned set = set_of(lua_touserdata(L, 1));
+  lc_open_worker(L);
+  open_libraries(L, set);
+  set_function(L, LUA_GNAME, "print", worker_print);
+  set_function(L, LUA_OSLIBNAME, "exit", worker_exit);
+  change_io(L);
+  change_package(L);
+  return 0;
+}
+
+void *lc_worker_prepare(void *arg) {
+  lua_State *L = luaL_newstate();
+  if (L == NULL)
+    return NULL;
+  lua_pushcfunction(L, build);
+  lua_pushlightuserdata(L, arg);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+    lua_close(L);
+    return NULL;
+  }
+  return L;
+}
+
+void lc_worker_discard(void *worker) { lua_close(worker); }
+
+lua_State *lc_worker_open(conc_thread *t, void *prepared) {
+  lua_State *L = prepared;
+  if (L != NULL && lc_libraries(L) != set_of(t->arg)) {
+    lua_close(L);
+    L = NULL;
+  }
+  if (L == NULL)
+    L = lc_worker_prepare(t->arg);
+  if (L != NULL)
+    lc_adopt_worker(lc_open(L), t);
+  return L;
+}
+
+/* ---- The parent's env ---- */
+
+static const char env_key = 0;
+
+static lua_Integer count(lua_State *L, int t) {
+  lua_Integer n = 0;
+  t = lua_absindex(L, t);
+  lua_pushnil(L);
+  while (lua_next(L, t)) {
+    lua_pop(L, 1);
+    n++;
+  }
+  return n;
+}
+
+/*
+ * Push a table name -> loader of package.preload (on the top): C functions as
+ * their address in this process, Lua functions as they are.
+ */
+static void push_preload(lua_State *L) {
+  int preload = lua_gettop(L);
+  lua_newtable(L);
+  lua_pushnil(L);
+  for (; lua_next(L, preload); lua_settop(L, preload + 2)) {
+    lua_CFunction f = lua_tocfunction(L, -1);
+    if (f != NULL && lua_getupvalue(L, -1, 1) != NULL)
+      continue; /* a C closure: nobody can carry it */
+    lua_pushvalue(L, preload + 2);
+    if (f != NULL)
+      lua_pushinteger(L, (lua_Integer)(uintptr_t)f);
+    else
+      lua_pushvalue(L, preload + 3);
+    lua_rawset(L, preload + 1);
+  }
+}
+
+/* Push path, cpath, config, preload's size; nils without a package library. */
+static void push_signature(lua_State *L) {
+  static const char *const fields[] = {"path", "cpath", "config"};
+  if (lua_getglobal(L, LUA_LOADLIBNAME) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_settop(L, lua_gettop(L) + 4);
+    return;
+  }
+  int package = lua_gettop(L);
+  for (int i = 0; i < 3; i++)
+    lua_getfield(L, package, fields[i]);
+  if (lua_getfield(L, package, "preload") == LUA_TTABLE)
+    lua_pushinteger(L, count(L, -1));
+  else
+    lua_pushnil(L);
+  lua_replace(L, -2);
+  lua_remove(L, package);
+}
+
+/* Is the signature at 'sig' the one that is kept? */
+static bool same_signature(lua_State *L, int sig) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &env_key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    return false;
+  }
+  bool same = true;
+  for (int i = 0; i < 4 && same; i++) {
+    lua_rawgeti(L, -1, i + 1);
+    same = lua_rawequal(L, -1, sig + i);
+    lua_pop(L, 1);
+  }
+  lua_pop(L, 1);
+  return same;
+}
+
+static void keep_signature(lua_State *L, int sig) {
+  lua_createtable(L, 4, 0);
+  for (int i = 0; i < 4; i++) {
+    lua_pushvalue(L, sig + i);
+    lua_rawseti(L, -2, i + 1);
+  }
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
+}
+
+/* Pack path, cpath, config (at sig), preload and arg into *m; raises. */
+static void pack_env(lua_State *L, int sig, conc_msg *m) {
+  lua_settop(L, sig + 2);
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  if (lua_istable(L, -1)) {
+    lua_getfield(L, -1, "preload");
+    push_preload(L);
+  } else {
+    lua_pushnil(L);
+  }
+  lua_replace(L, sig + 3);
+  lua_settop(L, sig + 3);
+  if (lua_getglobal(L, "arg") != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_pushnil(L);
+  }
+  lc_pack(L, sig, sig + 4, "package", m);
+}
+
+conc_obj *lc_worker_env(lua_State *L) {
+  lc_state *S = lc_open(L);
+  int top = lua_gettop(L);
+  luaL_checkstack(L, 20, NULL);
+  push_signature(L);
+  if (S->env == NULL || !same_signature(L, top + 1)) {
+    conc_msg m;
+    conc_blob *blob;
+    keep_signature(L, top + 1);
+    conc_release(S->env);
+    S->env = NULL;
+    pack_env(L, top + 1, &m);
+    if (conc_blob_new(&blob, CONC_BLOB_CLASS, &m) != APR_SUCCESS) {
+      conc_msg_fini(&m);
+      lc_fail(L, APR_ENOMEM);
+    }
+    S->env = &blob->obj;
+  }
+  lua_settop(L, top);
+  return conc_retain(S->env);
+}
+
+/* package.preload gets what the table at 'from' holds. */
+static void apply_preload(lua_State *L, int from) {
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getfield(L, -1, "preload");
+  int preload = lua_gettop(L);
+  lua_pushnil(L);
+  for (; lua_next(L, from); lua_settop(L, preload + 1)) {
+    lua_pushvalue(L, preload + 1);
+    if (lua_isinteger(L, preload + 2))
+      lua_pushcfunction(L, (lua_CFunction)(uintptr_t)lua_tointeger(L, -2));
+    else
+      lua_pushvalue(L, preload + 2);
+    lua_rawset(L, preload);
+  }
+  lua_settop(L, preload - 2);
+}
+
+void lc_worker_apply(lua_State *L, conc_obj *env) {
+  static const char *const fields[] = {"path", "cpath", "config"};
+  int top = lua_gettop(L);
+  if (env == NULL)
+    return;
+  lc_unpack_copy(L, &((conc_blob *)env)->msg);
+  lua_settop(L, top + 5);
+  if (lua_getglobal(L, LUA_LOADLIBNAME) == LUA_TTABLE) {
+    for (int i = 0; i < 3; i++) {
+      lua_pushvalue(L, top + 1 + i);
+      lua_setfield(L, -2, fields[i]);
+    }
+    if (lua_istable(L, top + 4))
+      apply_preload(L, top + 4);
+  }
+  lua_pushvalue(L, top + 5);
+  lua_setglobal(L, "arg");
+  lua_settop(L, top);
+}

@@ -1,0 +1,300 @@
+#include "lua/writer.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+/* ---- Bytes ---- */
+
+void lc_write_nomem(lc_packer *pk) {
+  pk->failed = true;
+  pk->nomem = true;
+}
+
+static bool grow(lc_packer *pk, size_t more) {
+  size_t room = pk->room < 256 ? 256 : pk->room * 2;
+  if (room < pk->len + more)
+    room = pk->len + more + 64; /* one huge string: no more than it needs */
+  unsigned char *buf = conc_realloc(pk->buf, room);
+  if (buf == NULL) {
+    lc_write_nomem(pk);
+    return false;
+  }
+  pk->buf = buf;
+  pk->room = room;
+  return true;
+}
+
+unsigned char *lc_write_reserve(lc_packer *pk, size_t n) {
+  if (pk->room - pk->len < n && !grow(pk, n))
+    return NULL;
+  unsigned char *p = pk->buf + pk->len;
+  pk->len += n;
+  return p;
+}
+
+void lc_write_byte(lc_packer *pk, unsigned b) {
+  unsigned char *p = lc_write_reserve(pk, 1);
+  if (p != NULL)
+    *p = (unsigned char)b;
+}
+
+static void store(unsigned char *p, uint64_t v, int bytes) {
+  for (int i = 0; i < bytes; i++)
+    p[i] = (unsigned char)(v >> (8 * i));
+}
+
+void lc_write_tagged(lc_packer *pk, unsigned tag, uint64_t v, int bytes) {
+  unsigned char *p = lc_write_reserve(pk, 1 + (size_t)bytes);
+  if (p == NULL)
+    return;
+  *p = (unsigned char)tag;
+  store(p + 1, v, bytes);
+}
+
+void lc_write_varint(lc_packer *pk, uint64_t v) {
+  while (v >= 0x80) {
+    lc_write_byte(pk, (unsigned)(v & 0x7f) | 0x80);
+    v >>= 7;
+  }
+  lc_write_byte(pk, (unsigned)v);
+}
+
+void lc_write_bytes(lc_packer *pk, const char *s, size_t len) {
+  unsigned char *p = lc_write_reserve(pk, len);
+  if (p != NULL)
+    memcpy(p, s, len);
+}
+
+void lc_write_integer(lc_packer *pk, lua_Integer i) {
+  if (i >= 0 && i < LC_SMALLINT)
+    lc_write_byte(pk, (unsigned)i);
+  else if (i >= INT8_MIN && i <= INT8_MAX)
+    lc_write_tagged(pk, LC_INT1, (uint64_t)i, 1);
+  else if (i >= INT16_MIN && i <= INT16_MAX)
+    lc_write_tagged(pk, LC_INT2, (uint64_t)i, 2);
+  else if (i >= INT32_MIN && i <= INT32_MAX)
+    lc_write_tagged(pk, LC_INT4, (uint64_t)i, 4);
+  else
+    lc_write_tagged(pk, LC_INT8, (uint64_t)i, 8);
+}
+
+void lc_write_number(lc_packer *pk, lua_Number d) {
+  double wide = d;
+  uint64_t bits;
+  memcpy(&bits, &wide, sizeof bits);
+  lc_write_tagged(pk, LC_FLOAT, bits, 8);
+}
+
+void lc_write_string(lc_packer *pk, const char *s, size_t len) {
+  if (len < LC_SHORTMAX) {
+    unsigned char *p = lc_write_reserve(pk, 1 + len);
+    if (p != NULL) {
+      *p = (unsigned char)(LC_SHORTSTR + len);
+      memcpy(p + 1, s, len);
+    }
+    return;
+  }
+  lc_write_byte(pk, LC_STRING);
+  lc_write_varint(pk, len);
+  lc_write_bytes(pk, s, len);
+}
+
+/* ---- References ---- */
+
+/* The number of a retained object in this message. */
+uint64_t lc_write_reference(lc_packer *pk, conc_obj *o) {
+  for (uint32_t i = pk->nrefs; i > 0 && pk->nrefs - i < 8; i--)
+    if (pk->refs[i - 1] == o)
+      return i - 1;
+  if (pk->nrefs == pk->refroom) {
+    uint32_t room = pk->refroom == 0 ? 8 : 2 * pk->refroom;
+    conc_obj **refs = conc_realloc(pk->refs, room * sizeof(conc_obj *));
+    if (refs == NULL) {
+      lc_write_nomem(pk);
+      return 0;
+    }
+    pk->refs = refs;
+    pk->refroom = room;
+  }
+  pk->refs[pk->nrefs] = conc_retain(o);
+  return pk->nrefs++;
+}
+
+static void drop_refs(lc_packer *pk) {
+  while (pk->nrefs > 0)
+    conc_release(pk->refs[--pk->nrefs]);
+}
+
+/* ---- What was met in this message ---- */
+
+static size_t slot_of(const lc_packer *pk, const void *key) {
+  uint64_t h = (uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u;
+  return (size_t)(h >> 32) & (pk->memoroom - 1);
+}
+
+lc_memo *lc_write_find(lc_packer *pk, const void *key) {
+  if (pk->memoused == 0)
+    return NULL;
+  for (size_t i = slot_of(pk, key);; i = (i + 1) & (pk->memoroom - 1)) {
+    lc_memo *m = &pk->memo[i];
+    if (m->round != pk->round)
+      return NULL;
+    if (m->key == key)
+      return m;
+  }
+}
+
+static void put(lc_packer *pk, lc_memo m) {
+  size_t i = slot_of(pk, m.key);
+  while (pk->memo[i].round == pk->round)
+    i = (i + 1) & (pk->memoroom - 1);
+  pk->memo[i] = m;
+}
+
+static bool widen(lc_packer *pk) {
+  size_t old = pk->memoroom, room = old == 0 ? 64 : 2 * old;
+  lc_memo *before = pk->memo;
+  lc_memo *memo = conc_alloc(room * sizeof *memo);
+  if (memo == NULL) {
+    lc_write_nomem(pk);
+    return false;
+  }
+  memset(memo, 0, room * sizeof *memo);
+  pk->memo = memo;
+  pk->memoroom = room;
+  for (size_t i = 0; i < old; i++)
+    if (before[i].round == pk->round)
+      put(pk, before[i]);
+  conc_free(before);
+  return true;
+}
+
+void lc_write_remember(lc_packer *pk, const void *key, size_t offset,
+                     uint32_t index) {
+  if (2 * pk->memoused >= pk->memoroom && !widen(pk))
+    return;
+  lc_memo m = {key, offset, index, pk->round};
+  put(pk, m);
+  pk->memoused++;
+}
+
+/* Write a reference back and mark what it refers to. */
+void lc_write_back(lc_packer *pk, const lc_memo *m) {
+  if (pk->failed)
+    return;
+  pk->buf[m->offset] |= LC_SHARED;
+  lc_write_byte(pk, LC_REF);
+  lc_write_varint(pk, m->offset);
+}
+
+/* ---- Frames ---- */
+
+lc_frame *lc_write_open(lua_State *L, lc_packer *pk, unsigned kind,
+                            int slot) {
+  if (pk->nframes >= LC_DEEPEST) {
+    pk->failed = true;
+    memcpy(pk->error, ": nested too deeply", 20);
+    return NULL;
+  }
+  if (!lua_checkstack(L, 12)) {
+    pk->failed = true;
+    memcpy(pk->error, ": nested too deeply", 20);
+    return NULL;
+  }
+  if (pk->nframes == pk->frameroom) {
+    uint32_t room = pk->frameroom == 0 ? 16 : 2 * pk->frameroom;
+    lc_frame *frames = conc_realloc(pk->frames, room * sizeof *frames);
+    if (frames == NULL) {
+      lc_write_nomem(pk);
+      return NULL;
+    }
+    pk->frames = frames;
+    pk->frameroom = room;
+  }
+  lc_frame *f = &pk->frames[pk->nframes++];
+  *f = (lc_frame){.offset = pk->len, .slot = slot,
+                  .kind = (unsigned char)kind};
+  return f;
+}
+
+/* ---- A whole message ---- */
+
+void lc_write_patch(lc_packer *pk, size_t at, uint32_t v) {
+  if (!pk->failed)
+    store(pk->buf + at, v, 4);
+}
+
+/* What a message may leave behind for the next one; more is given back. */
+enum { KEEP = 1 << 16 };
+
+static void shrink(lc_packer *pk) {
+  if (pk->room > KEEP) {
+    conc_free(pk->buf);
+    pk->buf = NULL;
+    pk->room = 0;
+  }
+  if (pk->memoroom * sizeof *pk->memo > KEEP) {
+    conc_free(pk->memo);
+    pk->memo = NULL;
+    pk->memoroom = 0;
+  }
+}
+
+void lc_write_forget(lc_packer *pk) {
+  pk->memoused = 0;
+  if (++pk->round != 0)
+    return;
+  memset(pk->memo, 0, pk->memoroom * sizeof *pk->memo);
+  pk->round = 1; /* once in four billion times */
+}
+
+void lc_write_begin(lc_packer *pk) {
+  drop_refs(pk);
+  lc_write_forget(pk);
+  pk->len = 0;
+  pk->nframes = 0;
+  pk->plain = true;
+  pk->failed = false;
+  pk->nomem = false;
+  pk->again = LC_NO;
+  pk->error[0] = '\0';
+}
+
+/* The buffer itself becomes the message: no copy of something large. */
+static apr_status_t give_away(lc_packer *pk, conc_msg *m) {
+  size_t at = conc_msg_refs_at(pk->len);
+  size_t all = at + pk->nrefs * sizeof *pk->refs;
+  if (pk->room < all || pk->room / 2 > all) {
+    unsigned char *buf = conc_realloc(pk->buf, all);
+    if (buf == NULL)
+      return APR_ENOMEM;
+    pk->buf = buf;
+  }
+  if (pk->nrefs != 0)
+    memcpy(pk->buf + at, pk->refs, pk->nrefs * sizeof *pk->refs);
+  conc_msg_adopt(m, pk->buf, pk->len, pk->nrefs);
+  pk->buf = NULL;
+  pk->room = 0;
+  return APR_SUCCESS;
+}
+
+apr_status_t lc_write_end(lc_packer *pk, conc_msg *m) {
+  apr_status_t st =
+    pk->len > KEEP / 4
+      ? give_away(pk, m)
+      : conc_msg_make(m, pk->buf, pk->len, pk->refs, pk->nrefs);
+  if (st == APR_SUCCESS)
+    pk->nrefs = 0;
+  shrink(pk);
+  return st;
+}
+
+void lc_write_fini(lc_packer *pk) {
+  drop_refs(pk);
+  conc_free(pk->buf);
+  conc_free(pk->refs);
+  conc_free(pk->memo);
+  conc_free(pk->frames);
+  memset(pk, 0, sizeof *pk);
+}

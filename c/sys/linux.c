@@ -1,0 +1,80 @@
+/* Linux: futexes, thread ids, affinity and control groups. */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "sys/sys.h"
+
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+void conc_sys_wait(conc_word *w, uint32_t expected, int64_t timeout) {
+  struct timespec ts, *limit = NULL;
+  if (timeout >= 0) {
+    ts.tv_sec = (time_t)(timeout / 1000000000);
+    ts.tv_nsec = (long)(timeout % 1000000000);
+    limit = &ts;
+  }
+  (void)syscall(SYS_futex, w, FUTEX_WAIT_PRIVATE, expected, limit, NULL, 0);
+}
+
+void conc_sys_wake(conc_word *w, bool all) {
+  (void)syscall(SYS_futex, w, FUTEX_WAKE_PRIVATE, all ? 0x7fffffff : 1, NULL,
+                NULL, 0);
+}
+
+uint64_t conc_sys_tid(void) { return (uint64_t)syscall(SYS_gettid); }
+
+void conc_sys_name_thread(const char *name) {
+  char cut[16]; /* the kernel's limit, with the closing zero */
+  (void)snprintf(cut, sizeof cut, "%s", name);
+  (void)prctl(PR_SET_NAME, cut, 0, 0, 0);
+}
+
+/* Read a whole small file; false when there is none. */
+static bool slurp(const char *path, char *text, size_t size) {
+  FILE *f = fopen(path, "re");
+  if (f == NULL)
+    return false;
+  size_t n = fread(text, 1, size - 1, f);
+  text[n] = '\0';
+  fclose(f);
+  return n > 0;
+}
+
+static double ratio(const char *quota, const char *period) {
+  double q = atof(quota), p = atof(period);
+  return q > 0 && p > 0 ? q / p : 0;
+}
+
+/* Processors granted by the control group (version 2, then 1); 0: no limit. */
+static double quota(void) {
+  char text[256], period[64];
+  if (slurp("/sys/fs/cgroup/cpu.max", text, sizeof text)) {
+    char *blank = strchr(text, ' ');
+    return blank == NULL ? 0 : ratio(text, blank + 1);
+  }
+  if (slurp("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", text, sizeof text) &&
+      slurp("/sys/fs/cgroup/cpu/cpu.cfs_period_us", period, sizeof period))
+    return ratio(text, period);
+  return 0;
+}
+
+unsigned conc_sys_cpus(void) {
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0)
+    n = CPU_COUNT(&set);
+  double granted = quota();
+  if (granted > 0 && granted < (double)n)
+    n = (long)granted + ((double)(long)granted < granted);
+  return n < 1 ? 1 : (unsigned)n;
+}

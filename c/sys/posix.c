@@ -1,0 +1,105 @@
+/*
+ * Any other Unix.  Waiting on a word is done with a table of mutex and
+ * condition pairs, found by the word's address: a sleeper holds the pair's
+ * mutex from the comparison until it is asleep, and a waker takes that mutex
+ * before it signals, so a wake-up cannot fall between the two.
+ */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "sys/sys.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { NPAIRS = 64 };
+
+static struct pair {
+  pthread_mutex_t lock;
+  pthread_cond_t moved;
+} pairs[NPAIRS];
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void make_pairs(void) {
+  pthread_condattr_t attr;
+  pthread_condattr_init(&attr);
+#ifndef __APPLE__
+  pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+#endif
+  for (int i = 0; i < NPAIRS; i++) {
+    pthread_mutex_init(&pairs[i].lock, NULL);
+    pthread_cond_init(&pairs[i].moved, &attr);
+  }
+  pthread_condattr_destroy(&attr);
+}
+
+static struct pair *pair_of(const conc_word *w) {
+  pthread_once(&once, make_pairs);
+  return &pairs[((uintptr_t)w >> 4) % NPAIRS];
+}
+
+static void sleep_on(struct pair *p, int64_t timeout) {
+#ifdef __APPLE__
+  struct timespec ts = {timeout / 1000000000, timeout % 1000000000};
+  pthread_cond_timedwait_relative_np(&p->moved, &p->lock, &ts);
+#else
+  int64_t until = conc_sys_now() + timeout;
+  struct timespec ts = {until / 1000000000, until % 1000000000};
+  pthread_cond_timedwait(&p->moved, &p->lock, &ts);
+#endif
+}
+
+void conc_sys_wait(conc_word *w, uint32_t expected, int64_t timeout) {
+  const int64_t day = 86400 * (int64_t)1000000000;
+  struct pair *p = pair_of(w);
+  pthread_mutex_lock(&p->lock);
+  if (atomic_load(w) == expected) {
+    if (timeout < 0)
+      pthread_cond_wait(&p->moved, &p->lock);
+    else
+      sleep_on(p, timeout < day ? timeout : day);
+  }
+  pthread_mutex_unlock(&p->lock);
+}
+
+/* One pair serves many words: all its sleepers look again. */
+void conc_sys_wake(conc_word *w, bool all) {
+  struct pair *p = pair_of(w);
+  (void)all;
+  pthread_mutex_lock(&p->lock);
+  pthread_cond_broadcast(&p->moved);
+  pthread_mutex_unlock(&p->lock);
+}
+
+uint64_t conc_sys_tid(void) {
+#ifdef __APPLE__
+  uint64_t id = 0;
+  pthread_threadid_np(NULL, &id);
+  return id;
+#else
+  return (uint64_t)(uintptr_t)pthread_self();
+#endif
+}
+
+void conc_sys_name_thread(const char *name) {
+#if defined(__APPLE__)
+  pthread_setname_np(name);
+#elif defined(__linux__)
+  char cut[16] = {0};
+  for (int i = 0; i < 15 && name[i] != '\0'; i++)
+    cut[i] = name[i];
+  pthread_setname_np(pthread_self(), cut);
+#else
+  (void)name;
+#endif
+}
+
+unsigned conc_sys_cpus(void) {
+  long n = sysconf(_SC_NPROCESSORS_ONLN);
+  return n < 1 ? 1 : (unsigned)n;
+}

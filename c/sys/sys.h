@@ -1,0 +1,74 @@
+#ifndef CONC_SYS_H
+#define CONC_SYS_H
+
+/*
+ * What conc needs of the operating system and APR does not give.  This
+ * header is the contract; linux.c, posix.c and windows.c meet it, unix.c
+ * holds what the first two share.  No other layer names a system.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* A word that threads wait on. */
+typedef _Atomic uint32_t conc_word;
+
+/* Nanoseconds of a clock that never jumps; its zero is arbitrary. */
+int64_t conc_sys_now(void);
+
+/*
+ * Sleep while *w == expected, until woken or until 'timeout' ns passed (< 0:
+ * for ever).  The comparison and the falling asleep are one step for wake.
+ * May return early for no reason: callers look again.
+ */
+void conc_sys_wait(conc_word *w, uint32_t expected, int64_t timeout);
+
+/* Wake one sleeper of 'w', or all.  'w' is only an address: never read. */
+void conc_sys_wake(conc_word *w, bool all);
+
+/* Give up the rest of the time slice. */
+void conc_sys_yield(void);
+
+/* The kernel's number of the calling thread, and of this process. */
+uint64_t conc_sys_tid(void);
+uint64_t conc_sys_pid(void);
+
+/*
+ * Processors this process may use: the smallest of its affinity mask, its
+ * control group's quota rounded up and what is online; at least 1.
+ */
+unsigned conc_sys_cpus(void);
+
+/* Name the calling thread for debuggers; cut to what the system allows. */
+void conc_sys_name_thread(const char *name);
+
+/* Block every signal in the calling thread, and undo it. */
+struct conc_sys_mask {
+  union {
+    unsigned char bytes[128];
+    uint64_t align;
+  } u;
+};
+void conc_sys_mask_signals(struct conc_sys_mask *old);
+void conc_sys_unmask_signals(const struct conc_sys_mask *old);
+
+/* Keep the module that holds this function mapped until the process ends. */
+void conc_sys_pin(void);
+
+/* Hint: [p, p + size) is large and about to be written from end to end. */
+void conc_sys_large(void *p, size_t size);
+
+/* Tell the processor that this is a spin loop. */
+static inline void conc_sys_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+  __asm__ __volatile__("yield");
+#else
+  atomic_signal_fence(memory_order_seq_cst);
+#endif
+}
+
+#endif

@@ -1,0 +1,67 @@
+/* What every Unix has in common. */
+
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "sys/sys.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+int64_t conc_sys_now(void) {
+  struct timespec ts;
+  clock_gettime(CLOCK_MONOTONIC, &ts);
+  return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+void conc_sys_yield(void) { sched_yield(); }
+
+uint64_t conc_sys_pid(void) { return (uint64_t)getpid(); }
+
+_Static_assert(sizeof(sigset_t) <= sizeof(struct conc_sys_mask),
+               "a signal set fits in conc_sys_mask");
+
+void conc_sys_mask_signals(struct conc_sys_mask *old) {
+  sigset_t all, was;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &was);
+  memcpy(old->u.bytes, &was, sizeof was);
+}
+
+void conc_sys_unmask_signals(const struct conc_sys_mask *old) {
+  sigset_t was;
+  memcpy(&was, old->u.bytes, sizeof was);
+  pthread_sigmask(SIG_SETMASK, &was, NULL);
+}
+
+/*
+ * lua_close unloads every C library that its state loaded.  A thread that
+ * outlives the state would then run unmapped code, so the module is opened
+ * once more with a flag that makes the mapping permanent.
+ */
+void conc_sys_pin(void) {
+  static const char here = 0;
+  Dl_info info;
+  if (dladdr(&here, &info) != 0 && info.dli_fname != NULL)
+    (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE);
+}
+
+void conc_sys_large(void *p, size_t size) {
+#ifdef MADV_HUGEPAGE
+  uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+  uintptr_t from = ((uintptr_t)p + page - 1) & ~(page - 1);
+  uintptr_t to = ((uintptr_t)p + size) & ~(page - 1);
+  if (from < to)
+    (void)madvise((void *)from, to - from, MADV_HUGEPAGE);
+#else
+  (void)p;
+  (void)size;
+#endif
+}

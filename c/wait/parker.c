@@ -1,0 +1,78 @@
+#include "wait/parker.h"
+
+#include "base/mem.h"
+#include "wait/mutex.h"
+#include "wait/spin.h"
+
+/*
+ * The thread parker.  'state' is EMPTY while its owner runs, PARKED while it
+ * sleeps or is about to, NOTIFIED when an unpark has not been seen yet.
+ *
+ * No unpark is lost: the owner announces PARKED with an exchange and sleeps
+ * only while the word still says so; the waker's exchange either comes before
+ * (the owner sees NOTIFIED and does not sleep) or after (the waker sees PARKED
+ * and wakes).  Both are seq_cst, so what the waker wrote before it is seen.
+ */
+enum { EMPTY, PARKED, NOTIFIED };
+
+static void park(conc_parker *p, conc_time until) {
+  if (atomic_exchange(&p->state, PARKED) != NOTIFIED) {
+    int64_t left = -1;
+    if (until != CONC_FOREVER) {
+      left = until - conc_sys_now();
+      left = left < 0 ? 0 : left;
+    }
+    conc_sys_wait(&p->state, PARKED, left);
+  }
+  atomic_exchange(&p->state, EMPTY);
+}
+
+static void unpark(conc_parker *p) {
+  if (atomic_exchange(&p->state, NOTIFIED) == PARKED)
+    conc_sys_wake(&p->state, false);
+}
+
+static const conc_parker_class thread_parker = {park, unpark};
+
+static struct {
+  conc_word lock;
+  conc_parker *free; /* [l] */
+} pool;
+
+conc_parker *conc_parker_new(void) {
+  conc_mutex_lock(&pool.lock);
+  conc_parker *p = pool.free;
+  if (p != NULL)
+    pool.free = p->next;
+  conc_mutex_unlock(&pool.lock);
+  if (p == NULL) {
+    p = conc_alloc(sizeof *p);
+    if (p == NULL)
+      return NULL;
+    atomic_init(&p->state, EMPTY);
+    atomic_init(&p->cancel, 0);
+  }
+  p->cls = &thread_parker;
+  p->shield = 0;
+  p->spin = CONC_SPIN_MOST;
+  p->spins = 0;
+  p->poll = NULL;
+  p->arg = NULL;
+  p->next = NULL;
+  atomic_store(&p->cancel, 0);
+  return p;
+}
+
+void conc_parker_free(conc_parker *p) {
+  if (p == NULL)
+    return;
+  conc_mutex_lock(&pool.lock);
+  p->next = pool.free;
+  pool.free = p;
+  conc_mutex_unlock(&pool.lock);
+}
+
+void conc_parker_cancel(conc_parker *p) {
+  atomic_store(&p->cancel, 1);
+  p->cls->unpark(p);
+}

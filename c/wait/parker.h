@@ -1,0 +1,53 @@
+#ifndef CONC_PARKER_H
+#define CONC_PARKER_H
+
+/*
+ * A parker is who waits: one for each thread of conc, one for each Lua state
+ * that a host owns.  Every call of conc that may block is given the caller's.
+ *
+ * Parking is an interface: a thread sleeps in the kernel, other kinds may
+ * yield a coroutine or write to a descriptor.
+ *
+ * Memory: parkers go back to a pool and are never freed, because a waker may
+ * still call unpark on one whose wait is over.  That makes a park return
+ * early, which every caller of park expects.
+ */
+
+#include <stdbool.h>
+
+#include "base/clock.h"
+
+typedef struct conc_parker conc_parker;
+
+typedef struct conc_parker_class {
+  /* Block until unparked or 'until'; may return early.  Owner only. */
+  void (*park)(conc_parker *p, conc_time until);
+  /* Make the current park return, or the next one. */
+  void (*unpark)(conc_parker *p);
+} conc_parker_class;
+
+/*
+ *   [c] constant while in use   [a] atomic   [o] owner only   [p] of the pool
+ */
+struct conc_parker {
+  const conc_parker_class *cls; /* [c] */
+  conc_word state;              /* [a] of the thread parker */
+  conc_word cancel;             /* [a] nonzero: waits end with CANCELLED */
+  uint32_t shield;              /* [o] > 0: 'cancel' is not looked at */
+  uint32_t spin;                /* [o] ns, see spin.h */
+  uint32_t spins;               /* [o] */
+  bool (*poll)(void *arg);      /* [o] asked while waiting; may be NULL */
+  void *arg;                    /* [o] for poll */
+  conc_parker *next;            /* [p] */
+};
+
+/* A thread parker from the pool, or NULL when there is no memory. */
+conc_parker *conc_parker_new(void);
+
+/* Back to the pool; NULL is ignored. */
+void conc_parker_free(conc_parker *p);
+
+/* End the owner's current or next wait with CONC_CANCELLED.  Any thread. */
+void conc_parker_cancel(conc_parker *p);
+
+#endif

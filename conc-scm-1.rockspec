@@ -1,0 +1,94 @@
+rockspec_format = "3.0"
+package = "conc"
+version = "scm-1"
+
+description = {
+  summary = "True parallel threads, queues and futures for Lua",
+  detailed = [[
+    What Python programmers have in threading, queue, multiprocessing and
+    concurrent.futures, for Lua 5.4, with one Lua state per thread and no
+    global lock.
+  ]],
+  homepage = "https://conc.example",
+  license = "MIT",
+  labels = {"threads", "concurrency", "parallel", "queue", "futures"},
+}
+
+source = {url = "git+https://conc.example/conc.git"}
+
+supported_platforms = {"unix", "windows"}
+dependencies = {"lua >= 5.4, < 5.5"}
+external_dependencies = {APR = {library = "apr-1"}}
+
+-- from here to the next rule: written by .ci/rockspec.lua
+local common = {
+  "c/base/mem.c",
+  "c/base/msg.c",
+  "c/base/object.c",
+  "c/core/blob.c",
+  "c/core/cells.c",
+  "c/core/condition.c",
+  "c/core/latch.c",
+  "c/core/line.c",
+  "c/core/lock.c",
+  "c/core/queue.c",
+  "c/core/rlock.c",
+  "c/lua/lc.c",
+  "c/lua/lcell.c",
+  "c/lua/names.c",
+  "c/lua/pack.c",
+  "c/wait/gate.c",
+  "c/wait/lot.c",
+  "c/wait/mutex.c",
+  "c/wait/parker.c",
+  "c/wait/spin.c",
+}
+local unix = {
+  "c/sys/unix.c",
+}
+local modules = {
+}
+-- ----
+
+local function core(system, libraries)
+  local sources = {}
+  local function add(list)
+    for i = 1, #list do sources[#sources + 1] = list[i] end
+  end
+  add(common)
+  add(system)
+  return {
+    sources = sources,
+    libraries = libraries,
+    incdirs = {
+      "c", "$(APR_INCDIR)/apr-1.0", "$(APR_INCDIR)/apr-1", "$(APR_INCDIR)",
+    },
+    libdirs = {"$(APR_LIBDIR)"},
+  }
+end
+
+-- Platforms are merged item by item, unix before linux: a list of sources
+-- overrides another one only if it is as long, so the system's file is last.
+local function on(system, libraries)
+  return {modules = {["conc.core"] = core(system, libraries)}}
+end
+
+local posix, linux = {}, {}
+for i = 1, #unix do
+  posix[i] = unix[i]
+  linux[i] = unix[i]
+end
+posix[#posix + 1] = "c/sys/posix.c"
+linux[#linux + 1] = "c/sys/linux.c"
+
+build = {
+  type = "builtin",
+  modules = modules,
+  platforms = {
+    unix = on(posix, {"apr-1", "pthread"}),
+    linux = on(linux, {"apr-1", "pthread"}),
+    windows = on({"c/sys/windows.c"}, {"apr-1"}),
+  },
+}
+
+test = {type = "command", command = "make test"}

@@ -1,0 +1,78 @@
+--- Timer: a thread that calls a function after a while, unless cancelled.
+
+local core = require "conc.core"
+
+local Timer = {}
+Timer.__index = Timer
+Timer.__name = "Timer"
+
+local function wait_and_call(interval, cancelled, fn, ...)
+  if not cancelled:wait(interval) then
+    cancelled:set()
+    fn(...)
+  end
+end
+
+--- Stop the timer if it is still waiting.
+function Timer:cancel()
+  self.finished:set()
+end
+
+-- Everything else is the thread's.
+for _, name in ipairs {
+  "join", "name", "set_name", "daemon", "set_daemon", "ident", "native_id",
+  "is_alive",
+} do
+  Timer[name] = function(self, ...)
+    return self.thread[name](self.thread, ...)
+  end
+end
+
+--- Start to wait; returns the timer.
+function Timer:start()
+  self.thread:start()
+  return self
+end
+
+local options = { interval = 1, fn = 2, args = 3 }
+
+local function check_options(t)
+  for name in pairs(t) do
+    if not options[name] then
+      error(("bad argument #1 to 'Timer' (unknown option '%s')"):format(name), 3)
+    end
+  end
+  return t.interval, t.fn, t.args
+end
+
+--- `Timer(interval, fn [, args])`, or the same by name: call
+-- `fn(table.unpack(args))` in a thread of its own, `interval` seconds after
+-- `start`.
+return function(interval, fn, args, ...)
+  if type(interval) == "table" and fn == nil then
+    interval, fn, args = check_options(interval)
+  elseif select("#", ...) > 0 then
+    error("bad argument #4 to 'Timer' (surplus argument)", 2)
+  end
+  if type(interval) ~= "number" or not (interval >= 0) then
+    error("bad argument #1 to 'Timer' (interval: number >= 0 expected)", 2)
+  end
+  if type(fn) ~= "function" then
+    error("bad argument #2 to 'Timer' (fn: function expected, got "
+      .. type(fn) .. ")", 2)
+  end
+  if args ~= nil and type(args) ~= "table" then
+    error("bad argument #3 to 'Timer' (args: table expected, got "
+      .. type(args) .. ")", 2)
+  end
+  args = args or {}
+  local finished = core.Event()
+  local n = args.n or #args
+  return setmetatable({
+    finished = finished,
+    thread = core.Thread {
+      target = wait_and_call,
+      args = { n = n + 3, interval, finished, fn, table.unpack(args, 1, n) },
+    },
+  }, Timer)
+end
