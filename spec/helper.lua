@@ -152,6 +152,15 @@ if has_lfs and lfs.attributes("/proc/self/fd", "mode") == "directory" then
   end
 end
 
+-- The buffers of a state may hold on to the last thing that was packed and to
+-- the last function; here is another one.
+local mirror = queue.SimpleQueue()
+local idle = helper.portable(function() end)
+local function flush()
+  mirror:put {idle}
+  mirror:get()
+end
+
 -- What there is that a spec could leave behind.
 local function count()
   local stats = core.stats()
@@ -175,6 +184,7 @@ end
 -- Threads end on their own time, and objects go with them or with the garbage.
 local function settle(before)
   local left
+  flush()
   for round = 1, 300 do
     collectgarbage()
     left = excess(count(), before)
@@ -203,6 +213,7 @@ end
 threading.current_thread()
 threading.main_thread()
 helper.thread(function() end)()
+flush()
 collectgarbage()
 resting = count()
 

@@ -153,7 +153,7 @@ static const luaL_Reg methods[] = {{"wait", barrier_wait},
                                    {"broken", barrier_broken},
                                    {NULL, NULL}};
 
-const lc_type lc_barrier_type = {&conc_barrier_class, methods, NULL, NULL};
+const lc_type lc_barrier_type = {&conc_barrier_class, methods, NULL, NULL, 0};
 
 static double opt_timeout(lua_State *L, int arg) {
   (void)lc_deadline(L, arg, "timeout");

@@ -104,7 +104,7 @@ static void make_metatable(lua_State *L, const lc_type *t) {
 lc_box *lc_newbox(lua_State *L, const conc_class *cls) {
   const lc_type *t = type_of(cls);
   luaL_checkstack(L, 6, NULL);
-  lc_box *b = lua_newuserdatauv(L, sizeof *b, 1);
+  lc_box *b = lua_newuserdatauv(L, sizeof *b, t->uservalues);
   b->mark = lc_mark(b);
   b->obj = NULL;
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, t) != LUA_TTABLE) {

@@ -28,6 +28,7 @@ typedef struct lc_type {
                                   and gets that as upvalue 2 */
   /* Called before the last reference of this box goes; may be NULL. */
   void (*dropped)(conc_obj *o);
+  int uservalues; /* of the userdata */
 } lc_type;
 
 /* Every type, ended by NULL (types.c). */
@@ -174,13 +175,20 @@ int lc_fail(lua_State *L, apr_status_t st);
  */
 void lc_pack(lua_State *L, int first, int last, const char *name, conc_msg *m);
 
-/*
- * The same with 'extra' as the message's first reference, retained, which no
- * value speaks of.  Values after index 'apart' share nothing with each other,
- * as if they came in messages of their own (0: all do share).
- */
-void lc_pack_with(lua_State *L, int first, int last, const char *name,
-                  conc_obj *extra, int apart, conc_msg *m);
+/* The same for one value, in a function that lc_setfuncs registered. */
+void lc_pack_one(lua_State *L, int idx, const char *name, conc_msg *m);
+
+typedef struct lc_packing {
+  int first, last;  /* the values */
+  const char *name; /* see lc_pack */
+  int apart;        /* values after this index share nothing with each other,
+                       as if they came in messages of their own; 0: all do */
+  conc_obj *extra;  /* the message's first reference, retained, which no value
+                       speaks of; or NULL */
+} lc_packing;
+
+/* The same, with everything said. */
+void lc_pack_with(lua_State *L, lc_state *S, const lc_packing *r, conc_msg *m);
 
 /*
  * A message in a userdata, so that it is freed whatever is raised: pushes the
@@ -195,5 +203,7 @@ int lc_unpack(lua_State *L, conc_msg *m);
 
 /* The same, but *m stays as it is: for cells that are read many times. */
 int lc_unpack_copy(lua_State *L, conc_msg *m);
+/* ... with the state at hand, which spares looking for it. */
+int lc_unpack_with(lua_State *L, lc_state *S, conc_msg *m);
 
 #endif

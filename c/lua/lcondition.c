@@ -146,7 +146,7 @@ static const luaL_Reg metamethods[] = {{"__close", condition_close},
                                        {NULL, NULL}};
 
 const lc_type lc_condition_type = {&conc_condition_class, methods, metamethods,
-                                   NULL};
+                                   NULL, 0};
 
 /* The Lock or RLock at 'arg', or NULL when it is nil; raises. */
 static conc_obj *opt_lock(lua_State *L, int arg) {

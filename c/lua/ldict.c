@@ -59,6 +59,7 @@ static void check_object(lua_State *L, int idx, int arg, conc_key *key) {
   if (key->u.o == NULL)
     lc_argerror(L, arg, "key", "a %s cannot be a key of a Dict",
                 luaL_typename(L, idx));
+  lc_remember(L, idx);
 }
 
 /*

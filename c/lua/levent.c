@@ -52,7 +52,7 @@ static const luaL_Reg methods[] = {{"is_set", event_is_set},
                                    {"wait", event_wait},
                                    {NULL, NULL}};
 
-const lc_type lc_event_type = {&conc_event_class, methods, NULL, NULL};
+const lc_type lc_event_type = {&conc_event_class, methods, NULL, NULL, 0};
 
 /* Event() */
 int lc_event(lua_State *L) {

@@ -17,6 +17,7 @@
 
 /* What a worker has at hand; lives outside of Lua's reach for errors. */
 typedef struct worker {
+  lc_state *state;
   conc_future *future;
   conc_msg task;
   conc_msg result;
@@ -25,7 +26,7 @@ typedef struct worker {
 /* (worker): do the task, pack what it returns */
 static int do_task(lua_State *L) {
   worker *w = lua_touserdata(L, 1);
-  int n = lc_unpack_copy(L, &w->task);
+  int n = lc_unpack_with(L, w->state, &w->task);
   conc_msg_fini(&w->task); /* its objects live here now */
   if (w->future->chunk) {
     lc_do_chunk(L, n, &w->result);
@@ -127,7 +128,7 @@ static bool begin(lua_State *L, conc_pool *p) {
 
 static void work(conc_thread *t, lua_State *L) {
   conc_pool *p = conc_pool_of(t);
-  worker w = {.future = NULL};
+  worker w = {.state = lc_open(L)};
   if (!begin(L, p))
     return;
   while (conc_pool_take(p, &w.task, t->parker)) {
@@ -201,7 +202,8 @@ static int submit(lua_State *L) {
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
   box->obj = &f->obj;
-  lc_pack_with(L, 2, last, "fn", &f->obj, 0, &m);
+  lc_packing what = {.first = 2, .last = last, .name = "fn", .extra = &f->obj};
+  lc_pack_with(L, lc_get(L), &what, &m);
   lc_submit(L, ex->pool, &m);
   return 1;
 }
@@ -253,7 +255,7 @@ static const luaL_Reg metamethods[] = {{"__close", close_executor},
                                        {NULL, NULL}};
 
 const lc_type lc_executor_type = {&conc_executor_class, methods, metamethods,
-                                  NULL};
+                                  NULL, 0};
 
 /* ---- Making ---- */
 

@@ -127,7 +127,7 @@ static const luaL_Reg metamethods[] = {{"__tostring", to_string},
                                        {NULL, NULL}};
 
 const lc_type lc_future_type = {&conc_future_class, methods, metamethods,
-                                NULL};
+                                NULL, 0};
 
 /* Sleep until the word of one of the futures moves on from what it is. */
 static apr_status_t sleep_on(lua_State *L, lua_Integer n, conc_time deadline) {

@@ -74,7 +74,7 @@ static const luaL_Reg metamethods[] = {{"__index", get},
                                        {"__pairs", all},
                                        {NULL, NULL}};
 
-const lc_type lc_local_type = {&local_class, NULL, metamethods, NULL};
+const lc_type lc_local_type = {&local_class, NULL, metamethods, NULL, 1};
 
 /* Local([init [, args]]): init(l, table.unpack(args)) runs in each thread that
    uses it, before the first use there */

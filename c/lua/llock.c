@@ -58,7 +58,7 @@ static const luaL_Reg methods[] = {{"acquire", lock_acquire},
 
 static const luaL_Reg metamethods[] = {{"__close", lock_close}, {NULL, NULL}};
 
-const lc_type lc_lock_type = {&conc_lock_class, methods, metamethods, NULL};
+const lc_type lc_lock_type = {&conc_lock_class, methods, metamethods, NULL, 0};
 
 /* Lock() */
 int lc_lock(lua_State *L) {

@@ -239,7 +239,9 @@ static void submit_chunk(lua_State *L, map *m, conc_pool *p, int at) {
     lc_fail(L, st);
   f->chunk = true;
   box->obj = &f->obj;
-  lc_pack_with(L, at, lua_gettop(L) - 1, "fn", &f->obj, at + 1, &msg);
+  lc_packing what = {.first = at, .last = lua_gettop(L) - 1, .name = "fn",
+                     .apart = at + 1, .extra = &f->obj};
+  lc_pack_with(L, lc_get(L), &what, &msg);
   lc_submit(L, p, &msg);
   m->chunks[(m->first + m->n++) % m->room] = (chunk){f, count};
   m->flying += count;

@@ -95,7 +95,7 @@ static apr_status_t push(lua_State *L, conc_queue *q, conc_msg *m, int prio,
 static int put(lua_State *L, conc_queue *q, conc_time deadline, int prio) {
   conc_msg m;
   lc_self(L);
-  lc_pack(L, 2, 2, "item", &m);
+  lc_pack_one(L, 2, "item", &m);
   apr_status_t st = push(L, q, &m, prio, CONC_NOW);
   if (APR_STATUS_IS_TIMEUP(st) && deadline != CONC_NOW) {
     conc_msg *own = lc_pushmsg(L, &m);
@@ -230,8 +230,9 @@ static int items(lua_State *L) {
 /* ---- Looking ---- */
 
 static int qsize(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)conc_queue_len(check(L)));
+  conc_queue *q = check(L);
   lc_nomore(L, 1);
+  lua_pushinteger(L, (lua_Integer)conc_queue_len(q));
   return 1;
 }
 
@@ -321,11 +322,11 @@ static const luaL_Reg simple_methods[] = {
   {"items", items},    {"qsize", qsize},
   {"empty", empty},    {NULL, NULL}};
 
-const lc_type lc_fifo_type = {&conc_queue_fifo, methods, NULL, NULL};
-const lc_type lc_lifo_type = {&conc_queue_lifo, methods, NULL, NULL};
+const lc_type lc_fifo_type = {&conc_queue_fifo, methods, NULL, NULL, 0};
+const lc_type lc_lifo_type = {&conc_queue_lifo, methods, NULL, NULL, 0};
 const lc_type lc_priority_type = {&conc_queue_priority, priority_methods, NULL,
-                                  NULL};
-const lc_type lc_simple_type = {&conc_queue_simple, simple_methods, NULL, NULL};
+                                  NULL, 0};
+const lc_type lc_simple_type = {&conc_queue_simple, simple_methods, NULL, NULL, 0};
 
 static int new_queue(lua_State *L, const conc_class *cls,
                      conc_queue_kind kind) {

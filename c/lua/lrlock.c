@@ -56,7 +56,7 @@ static const luaL_Reg methods[] = {{"acquire", rlock_acquire},
 
 static const luaL_Reg metamethods[] = {{"__close", rlock_close}, {NULL, NULL}};
 
-const lc_type lc_rlock_type = {&conc_rlock_class, methods, metamethods, NULL};
+const lc_type lc_rlock_type = {&conc_rlock_class, methods, metamethods, NULL, 0};
 
 /* RLock() */
 int lc_rlock(lua_State *L) {

@@ -75,9 +75,9 @@ static const luaL_Reg metamethods[] = {{"__close", semaphore_close},
                                        {NULL, NULL}};
 
 const lc_type lc_semaphore_type = {&conc_semaphore_class, methods, metamethods,
-                                   NULL};
+                                   NULL, 0};
 const lc_type lc_bounded_type = {&conc_bounded_class, methods, metamethods,
-                                 NULL};
+                                 NULL, 0};
 
 static int make(lua_State *L, const conc_class *cls) {
   static const char *const names[] = {"value", NULL};

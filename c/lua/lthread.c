@@ -368,7 +368,7 @@ static const luaL_Reg metamethods[] = {{"__tostring", to_string},
                                        {NULL, NULL}};
 
 const lc_type lc_thread_type = {&conc_thread_class, methods, metamethods,
-                                NULL};
+                                NULL, 0};
 
 /* ---- Functions of the module ---- */
 

@@ -96,20 +96,45 @@ static void know_fields(lua_State *L, int known, int name, int depth,
   }
 }
 
-/* Know loaded[name at 'name'] and what it holds. */
+/* Know loaded[name at 'name'] itself. */
 static void know_module(lua_State *L, int known, int loaded, int name) {
   lua_pushvalue(L, name);
-  int type = lua_rawget(L, loaded);
-  if (nameable(type)) {
-    lua_pushvalue(L, -1);
+  if (nameable(lua_rawget(L, loaded)))
     know(L, known, name);
+  else
+    lua_pop(L, 1);
+}
+
+/* Know what loaded[name at 'name'] holds. */
+static void know_contents(lua_State *L, int known, int loaded, int name) {
+  lua_pushvalue(L, name);
+  if (lua_rawget(L, loaded) == LUA_TTABLE) {
     lua_pushglobaltable(L);
     bool global = lua_rawequal(L, -1, -2);
     lua_pop(L, 1);
-    if (type == LUA_TTABLE)
-      know_fields(L, known, name, global ? 0 : 1, global);
+    know_fields(L, known, name, global ? 0 : 1, global);
   }
   lua_pop(L, 1);
+}
+
+typedef void knower(lua_State *L, int known, int loaded, int name);
+
+/* Tell 'f' of every module, those of the standard library first. */
+static void each_module(lua_State *L, int known, int loaded, knower *f) {
+  static const char *const first[] = {"_G", "string", "table", "math", "io",
+                                      "os", "coroutine", "utf8", "debug",
+                                      "package"};
+  for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
+    lua_pushstring(L, first[i]);
+    f(L, known, loaded, lua_gettop(L));
+    lua_pop(L, 1);
+  }
+  lua_pushnil(L);
+  while (lua_next(L, loaded)) {
+    lua_pop(L, 1);
+    if (lua_type(L, -1) == LUA_TSTRING)
+      f(L, known, loaded, lua_gettop(L));
+  }
 }
 
 static uint64_t count_modules(lua_State *L, int loaded) {
@@ -123,9 +148,6 @@ static uint64_t count_modules(lua_State *L, int loaded) {
 }
 
 bool lc_refresh_names(lua_State *L, lc_state *S) {
-  static const char *const first[] = {"_G", "string", "table", "math", "io",
-                                      "os", "coroutine", "utf8", "debug",
-                                      "package"};
   int top = lua_gettop(L);
   luaL_checkstack(L, 20, NULL);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -138,17 +160,9 @@ bool lc_refresh_names(lua_State *L, lc_state *S) {
   S->names = count;
   lc_pushknown(L);
   int known = top + 2;
-  for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
-    lua_pushstring(L, first[i]);
-    know_module(L, known, loaded, lua_gettop(L));
-    lua_pop(L, 1);
-  }
-  lua_pushnil(L);
-  while (lua_next(L, loaded)) {
-    lua_pop(L, 1);
-    if (lua_type(L, -1) == LUA_TSTRING)
-      know_module(L, known, loaded, lua_gettop(L));
-  }
+  /* A module may be in another's table: its own name comes first. */
+  each_module(L, known, loaded, know_module);
+  each_module(L, known, loaded, know_contents);
   lua_settop(L, top);
   return true;
 }
@@ -198,17 +212,17 @@ void lc_pushnamed(lua_State *L, const char *name, size_t len) {
   luaL_checkstack(L, 8, NULL);
   if (!push_loaded(L, name, (size_t)(end - name))) {
     lua_pop(L, 1);
-    if (lua_getglobal(L, "require") != LUA_TFUNCTION)
-      luaL_error(L, "cannot receive module '%s': this state has no require",
-                 name);
+    int type = lua_getglobal(L, "require");
     lua_pushlstring(L, name, (size_t)(end - name));
+    if (type != LUA_TFUNCTION)
+      luaL_error(L, "cannot receive module '%s': this state has no require",
+                 lua_tostring(L, -1));
     lua_call(L, 1, 1);
   }
   if (!follow(L, end, name + len)) {
-    lua_pushlstring(L, name, len);
-    luaL_gsub(L, lua_tostring(L, -1), "\n", " ");
+    lua_pushlstring(L, name, (size_t)(end - name));
     luaL_error(L, "cannot receive a value of module '%s': it has no such field",
-               name);
+               lua_tostring(L, -1));
   }
 }
 
@@ -256,14 +270,25 @@ bool lc_push_class(lua_State *L, uint64_t id) {
   return false;
 }
 
-bool lc_push_code(lua_State *L, uint64_t id) {
+/* The function that was asked for last is found at once. */
+static const char loaded_key = 0;
+
+bool lc_push_code(lua_State *L, lc_state *S, uint64_t id) {
+  if (S->loaded_id == id) {
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
+    return true;
+  }
   push_table(L, &code_key, NULL);
   lua_rawgeti(L, -1, (lua_Integer)id);
   lua_remove(L, -2);
-  if (!lua_isnil(L, -1))
-    return true;
-  lua_pop(L, 1);
-  return false;
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    return false;
+  }
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &loaded_key);
+  S->loaded_id = id;
+  return true;
 }
 
 /* Functions made without end (by load) must not stay for ever. */
@@ -323,8 +348,10 @@ int lc_register(lua_State *L) {
 void lc_pushregistered(lua_State *L, const char *name, size_t len) {
   push_table(L, &registered_key, NULL);
   lua_pushlstring(L, name, len);
-  if (lua_rawget(L, -2) != LUA_TTABLE)
+  if (lua_rawget(L, -2) != LUA_TTABLE) {
+    lua_pushlstring(L, name, len);
     luaL_error(L, "cannot receive an object of class '%s': not registered here",
-               name);
+               lua_tostring(L, -1));
+  }
   lua_remove(L, -2);
 }

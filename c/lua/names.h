@@ -48,7 +48,7 @@ void lc_set_class_id(lua_State *L, int idx, uint64_t id);
 bool lc_push_class(lua_State *L, uint64_t id);
 
 /* Code that was loaded here: push the function of that blob id, or false. */
-bool lc_push_code(lua_State *L, uint64_t id);
+bool lc_push_code(lua_State *L, lc_state *S, uint64_t id);
 void lc_keep_code(lua_State *L, int idx, uint64_t id);
 
 /* conc.register(name, metatable) */

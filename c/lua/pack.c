@@ -33,6 +33,7 @@
 enum { ITEMS, PAIR_VALUE, META_VALUE };
 
 static void value(lua_State *L, lc_packer *pk);
+static inline bool scalar(lua_State *L, lc_packer *pk, int idx, int type);
 
 /* ---- The path to a culprit ---- */
 
@@ -123,6 +124,12 @@ static void anchor(lua_State *L, lc_packer *pk, int idx) {
   lua_rawseti(L, pk->anchors, (lua_Integer)lua_rawlen(L, pk->anchors) + 1);
 }
 
+static void long_string(lc_packer *pk, const char *s, size_t len) {
+  lc_write_byte(pk, LC_STRING);
+  lc_write_varint(pk, len);
+  lc_write_bytes(pk, s, len);
+}
+
 /* ---- What is known ---- */
 
 static void write_name(lc_packer *pk, unsigned tag, const char *name,
@@ -191,6 +198,44 @@ static bool write_seen(lua_State *L, lc_packer *pk, const void *key) {
 
 /* ---- Functions ---- */
 
+/*
+ * A function whose only upvalue is the globals, or none, is sent over and over
+ * by those who submit tasks: the last such one is kept, by pointer and in the
+ * registry, and needs no look-up.  It holds nothing that this could keep alive.
+ */
+static const char plain_key = 0;
+
+static void keep_plain(lua_State *L, lc_packer *pk, conc_blob *code,
+                       unsigned char nups) {
+  lc_state *S = pk->state;
+  if (nups > 1 || pk->anchors != 0)
+    return;
+  if (nups == 1) {
+    lua_getupvalue(L, -1, 1);
+    bool globals = lua_topointer(L, -1) == pk->globals;
+    lua_pop(L, 1);
+    if (!globals)
+      return;
+  }
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &plain_key);
+  S->plain_fn = lua_topointer(L, -1);
+  S->plain_code = code;
+  S->plain_nups = nups;
+}
+
+static bool write_plain(lua_State *L, lc_packer *pk) {
+  const lc_state *S = pk->state;
+  if (S->plain_fn == NULL || lua_topointer(L, -1) != S->plain_fn)
+    return false;
+  write_blob(pk, LC_FUNC, S->plain_code);
+  lc_write_byte(pk, S->plain_nups);
+  if (S->plain_nups == 1)
+    lc_write_byte(pk, LC_GLOBALS);
+  lua_pop(L, 1);
+  return true;
+}
+
 static void begin_function(lua_State *L, lc_packer *pk, conc_blob *code) {
   lua_Debug ar;
   lua_pushvalue(L, -1);
@@ -199,6 +244,7 @@ static void begin_function(lua_State *L, lc_packer *pk, conc_blob *code) {
   if (f == NULL)
     return;
   f->all = ar.nups;
+  keep_plain(L, pk, code, ar.nups);
   lc_write_remember(pk, lua_topointer(L, -1), pk->len, 0);
   write_blob(pk, LC_FUNC, code);
   lc_write_byte(pk, ar.nups);
@@ -206,6 +252,8 @@ static void begin_function(lua_State *L, lc_packer *pk, conc_blob *code) {
 
 static void function(lua_State *L, lc_packer *pk) {
   conc_blob *code = NULL;
+  if (write_plain(L, pk))
+    return;
   if (write_seen(L, pk, lua_topointer(L, -1)) || write_known(L, pk, &code))
     return;
   if (code == NULL && stale(L, pk))
@@ -239,6 +287,7 @@ static void step_function(lua_State *L, lc_packer *pk, lc_frame *f) {
     uint32_t index = seen->index;
     if (!pk->failed)
       pk->buf[at] |= LC_SHARED;
+    pk->wide = true;
     lc_write_byte(pk, LC_JOIN);
     lc_write_varint(pk, at);
     lc_write_byte(pk, index);
@@ -406,28 +455,41 @@ static void turn_into_class(lua_State *L, lc_packer *pk, int slot) {
     restart(pk, LC_NEW_CLASS);
 }
 
-static bool is_index_key(lua_State *L, const lc_packer *pk) {
-  return lua_type(L, -2) == LUA_TSTRING && pk->classes == 0 &&
-         strcmp(lua_tostring(L, -2), "__index") == 0;
+/* Write the string at -2 as a key; false: it makes the table a class. */
+static bool string_key(lua_State *L, lc_packer *pk) {
+  size_t len;
+  const char *s = lua_tolstring(L, -2, &len);
+  if (s[0] == '_' && pk->classes == 0 && strcmp(s, "__index") == 0)
+    return false;
+  if (len >= LC_SHORTMAX) {
+    long_string(pk, s, len);
+    return true;
+  }
+  unsigned char *p = lc_write_reserve(pk, 1 + len);
+  if (p != NULL)
+    (void)lc_put_string(p, s, len);
+  return true;
 }
 
 /* The next key and its value are on the top: write one or both. */
-static void pair(lua_State *L, lc_packer *pk, uint32_t at) {
-  lc_frame *f = &pk->frames[at];
-  if (f->m == 0 && lua_isinteger(L, -2) &&
-      lua_tointeger(L, -2) == (lua_Integer)f->n + 1) {
+static void pair(lua_State *L, lc_packer *pk, lc_frame *f) {
+  int type = lua_type(L, -2);
+  if (type == LUA_TSTRING) {
+    f->m++;
+    if (string_key(L, pk))
+      value(L, pk);
+    else
+      turn_into_class(L, pk, f->slot);
+  } else if (type == LUA_TNUMBER && f->m == 0 && lua_isinteger(L, -2) &&
+             lua_tointeger(L, -2) == (lua_Integer)f->n + 1) {
     f->n++;
     value(L, pk);
-    return;
+  } else {
+    f->m++;
+    f->stage = PAIR_VALUE;
+    lua_pushvalue(L, -2);
+    value(L, pk);
   }
-  if (is_index_key(L, pk)) {
-    turn_into_class(L, pk, f->slot);
-    return;
-  }
-  f->m++;
-  f->stage = PAIR_VALUE;
-  lua_pushvalue(L, -2);
-  value(L, pk);
 }
 
 static void close_table(lua_State *L, lc_packer *pk, const lc_frame *f) {
@@ -446,7 +508,7 @@ static void step_table(lua_State *L, lc_packer *pk) {
       f->stage = ITEMS;
       value(L, pk);
     } else if (lua_next(L, f->slot)) {
-      pair(L, pk, at);
+      pair(L, pk, f);
     } else {
       close_table(L, pk, f);
       return;
@@ -490,47 +552,67 @@ static void pointer(lua_State *L, lc_packer *pk) {
 
 /* ---- The walk ---- */
 
+/* Write the number, string, boolean or nil at 'idx'; false: it is none. */
+static inline bool scalar(lua_State *L, lc_packer *pk, int idx, int type) {
+  enum { WIDEST = 1 + LC_SHORTMAX };
+  size_t len;
+  const char *s;
+  if (pk->room - pk->len < WIDEST && !lc_write_grow(pk, WIDEST))
+    return true; /* it has failed */
+  unsigned char *p = pk->buf + pk->len;
+  switch (type) {
+    case LUA_TNUMBER:
+      p = lua_isinteger(L, idx) ? lc_put_integer(p, lua_tointeger(L, idx))
+                                : lc_put_number(p, lua_tonumber(L, idx));
+      break;
+    case LUA_TSTRING:
+      s = lua_tolstring(L, idx, &len);
+      if (len >= LC_SHORTMAX) {
+        long_string(pk, s, len);
+        return true;
+      }
+      p = lc_put_string(p, s, len);
+      break;
+    case LUA_TBOOLEAN:
+      *p++ = lua_toboolean(L, idx) ? LC_TRUE : LC_FALSE;
+      break;
+    case LUA_TNIL:
+      *p++ = LC_NIL;
+      break;
+    default:
+      return false;
+  }
+  pk->len = (size_t)(p - pk->buf);
+  return true;
+}
+
 /*
  * Write the value on the top and pop it, or leave it there (and perhaps more
  * above it) with a frame open.
  */
 static void value(lua_State *L, lc_packer *pk) {
-  size_t len;
-  const char *s;
-  switch (lua_type(L, -1)) {
-    case LUA_TNIL:
-      lc_write_byte(pk, LC_NIL);
-      break;
-    case LUA_TBOOLEAN:
-      lc_write_byte(pk, lua_toboolean(L, -1) ? LC_TRUE : LC_FALSE);
-      break;
-    case LUA_TNUMBER:
-      if (lua_isinteger(L, -1))
-        lc_write_integer(pk, lua_tointeger(L, -1));
-      else
-        lc_write_number(pk, lua_tonumber(L, -1));
-      break;
-    case LUA_TSTRING:
-      s = lua_tolstring(L, -1, &len);
-      lc_write_string(pk, s, len);
-      break;
+  int type = lua_type(L, -1);
+  if (scalar(L, pk, -1, type)) {
+    lua_pop(L, 1);
+    return;
+  }
+  switch (type) {
     case LUA_TTABLE:
       table(L, pk);
-      return;
+      break;
     case LUA_TFUNCTION:
       function(L, pk);
-      return;
+      break;
     case LUA_TUSERDATA:
       userdata(L, pk);
-      return;
+      break;
     case LUA_TLIGHTUSERDATA:
       pointer(L, pk);
-      return;
+      break;
     default:
       culprit(L, pk, "cannot send a %s", "coroutine");
-      return;
+      break;
   }
-  lua_pop(L, 1);
 }
 
 static void step_packed(lua_State *L, lc_packer *pk, lc_frame *f) {
@@ -567,6 +649,13 @@ static void drain(lua_State *L, lc_packer *pk) {
     else
       step_packed(L, pk, f);
   }
+}
+
+/* The first byte, when all else is written. */
+static void set_flags(lc_packer *pk) {
+  unsigned flags = (pk->plain ? LC_PLAIN : 0) | (pk->wide ? LC_WIDE : 0);
+  if (!pk->failed)
+    pk->buf[0] = (unsigned char)(LC_VERSION | flags);
 }
 
 /* ---- Classes ---- */
@@ -611,6 +700,8 @@ static void write_class(lua_State *L, lc_packer *pk, int cls) {
     lua_pushvalue(L, cls);
     new_table(L, pk, true);
     drain(L, pk);
+    pk->plain = false;
+    set_flags(pk);
   } while (pk->again != LC_NO);
 }
 
@@ -655,15 +746,8 @@ static conc_blob *class_blob(lua_State *L, lc_packer *outer) {
 
 /* ---- Messages ---- */
 
-/* What lc_pack was asked to do. */
-typedef struct request {
-  int first, last, apart;
-  const char *name;
-  conc_obj *extra;
-} request;
-
 /* What error messages call the value at 'i'. */
-static const char *label(lua_State *L, const request *r, int i) {
+static const char *label(lua_State *L, const lc_packing *r, int i) {
   bool call = strcmp(r->name, "fn") == 0 || strcmp(r->name, "target") == 0;
   if (call && i > r->first)
     return lua_pushfstring(L, "args[%d]", i - r->first);
@@ -672,7 +756,7 @@ static const char *label(lua_State *L, const request *r, int i) {
   return lua_pushfstring(L, "%s[%d]", r->name, i - r->first + 1);
 }
 
-static int no_pack(lua_State *L, const lc_packer *pk, const request *r,
+static int no_pack(lua_State *L, const lc_packer *pk, const lc_packing *r,
                    int i) {
   if (pk->nomem)
     return lc_fail(L, APR_ENOMEM);
@@ -680,7 +764,7 @@ static int no_pack(lua_State *L, const lc_packer *pk, const request *r,
 }
 
 /* Write all values; the index of the one that failed, or 0. */
-static int write_all(lua_State *L, lc_packer *pk, const request *r) {
+static int write_all(lua_State *L, lc_packer *pk, const lc_packing *r) {
   lc_write_begin(pk);
   if (r->extra != NULL)
     lc_write_reference(pk, r->extra);
@@ -697,8 +781,7 @@ static int write_all(lua_State *L, lc_packer *pk, const request *r) {
       return i;
     }
   }
-  if (!pk->plain)
-    pk->buf[0] = LC_VERSION;
+  set_flags(pk);
   return 0;
 }
 
@@ -725,43 +808,46 @@ static void done_packing(lc_state *S, const lc_packer *pk) {
  * False: it is something else.
  */
 static bool pack_scalar(lua_State *L, int idx, conc_msg *m) {
-  lc_packer direct = {.buf = m->u.bytes, .room = CONC_MSG_INLINE};
-  int type = lua_type(L, idx);
-  *m = (conc_msg){0};
-  lc_write_byte(&direct, LC_VERSION | LC_PLAIN);
-  if (type == LUA_TNUMBER && lua_isinteger(L, idx)) {
-    lc_write_integer(&direct, lua_tointeger(L, idx));
-  } else if (type == LUA_TNUMBER) {
-    lc_write_number(&direct, lua_tonumber(L, idx));
-  } else if (type == LUA_TSTRING) {
-    size_t len;
-    const char *s = lua_tolstring(L, idx, &len);
-    if (len > CONC_MSG_INLINE - 2)
+  size_t len;
+  const char *s;
+  unsigned char *p = m->u.bytes;
+  *p++ = LC_VERSION | LC_PLAIN;
+  switch (lua_type(L, idx)) {
+    case LUA_TNUMBER:
+      p = lua_isinteger(L, idx) ? lc_put_integer(p, lua_tointeger(L, idx))
+                                : lc_put_number(p, lua_tonumber(L, idx));
+      break;
+    case LUA_TSTRING:
+      s = lua_tolstring(L, idx, &len);
+      if (len > CONC_MSG_INLINE - 2)
+        return false;
+      p = lc_put_string(p, s, len);
+      break;
+    case LUA_TBOOLEAN:
+      *p++ = lua_toboolean(L, idx) ? LC_TRUE : LC_FALSE;
+      break;
+    case LUA_TNIL:
+      *p++ = LC_NIL;
+      break;
+    default:
       return false;
-    lc_write_string(&direct, s, len);
-  } else if (type == LUA_TBOOLEAN) {
-    lc_write_byte(&direct, lua_toboolean(L, idx) ? LC_TRUE : LC_FALSE);
-  } else if (type == LUA_TNIL) {
-    lc_write_byte(&direct, LC_NIL);
-  } else {
-    return false;
   }
-  m->size = direct.len;
+  m->size = (size_t)(p - m->u.bytes);
+  m->nrefs = 0;
+  m->heap = false;
   return true;
 }
 
-void lc_pack_with(lua_State *L, int first, int last, const char *name,
-                  conc_obj *extra, int apart, conc_msg *m) {
-  const request r = {first, last, apart, name, extra};
+void lc_pack_with(lua_State *L, lc_state *S, const lc_packing *r,
+                  conc_msg *m) {
   int top = lua_gettop(L), bad;
-  lc_state *S = lc_open(L);
   *m = (conc_msg){0};
   luaL_checkstack(L, 20, NULL);
   lc_packer *pk = choose_packer(L, S);
-  while ((bad = write_all(L, pk, &r)) != 0) {
+  while ((bad = write_all(L, pk, r)) != 0) {
     done_packing(S, pk);
     if (pk->again == LC_NO)
-      no_pack(L, pk, &r, bad);
+      no_pack(L, pk, r, bad);
     if (pk->again == LC_USER_CODE && pk == &S->packer)
       pk = push_packer(L, pk);
     else if (pk == &S->packer)
@@ -774,8 +860,15 @@ void lc_pack_with(lua_State *L, int first, int last, const char *name,
   lua_settop(L, top);
 }
 
+void lc_pack_one(lua_State *L, int idx, const char *name, conc_msg *m) {
+  const lc_packing r = {.first = idx, .last = idx, .name = name};
+  if (!pack_scalar(L, idx, m))
+    lc_pack_with(L, lc_get(L), &r, m);
+}
+
 void lc_pack(lua_State *L, int first, int last, const char *name,
              conc_msg *m) {
+  const lc_packing r = {.first = first, .last = last, .name = name};
   if (first != last || !pack_scalar(L, first, m))
-    lc_pack_with(L, first, last, name, NULL, 0, m);
+    lc_pack_with(L, lc_open(L), &r, m);
 }

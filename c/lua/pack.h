@@ -40,6 +40,7 @@
 enum {
   LC_VERSION = 0x10, /* high nibble of the first byte */
   LC_PLAIN = 0x01,   /* flag: reading it can run nobody's code */
+  LC_WIDE = 0x02,    /* flag: it refers back, or nests deeper than LC_FEW */
   LC_SMALLINT = 0x60,
   LC_SHORTSTR = 0x60,
   LC_SHORTMAX = 64,
@@ -68,7 +69,7 @@ enum {
 };
 
 /* The deepest nesting: each level takes some of Lua's stack. */
-enum { LC_DEEPEST = 200000 };
+enum { LC_DEEPEST = 200000, LC_FEW = 8 };
 
 typedef struct lc_memo {
   const void *key; /* table, function or upvalue */
@@ -112,6 +113,7 @@ typedef struct lc_packer {
   int anchors;     /* stack slot of what must not be collected, or 0 */
   int classes;     /* packing a class: slot of the classes defined, or 0 */
   bool plain;      /* nothing so far that could run code when read */
+  bool wide;       /* something refers back, or is deeply nested */
   bool refreshed;  /* names were looked up during this packing */
   bool failed;
   bool nomem;

@@ -9,6 +9,7 @@
 #include "lua/lc.h"
 #include "lua/pack.h"
 
+#include "core/blob.h"
 #include "core/thread.h"
 
 struct lc_state {
@@ -20,8 +21,11 @@ struct lc_state {
   conc_obj *env;       /* what workers started here begin with, or NULL */
   bool worker;         /* made by conc, not by a host */
   bool packing;        /* 'packer' is in use */
-  int nested;          /* class blobs being read, see unpack.c */
   uint64_t tid;        /* of the thread that opened it */
+  const void *plain_fn;  /* see pack.c: a function without upvalues ... */
+  conc_blob *plain_code; /* ... its code, which 'known' keeps ... */
+  unsigned char plain_nups; /* ... and whether it uses globals */
+  uint64_t loaded_id;    /* see names.c: the code that was asked for last */
   lc_packer packer;    /* of most messages, see pack.c */
   uint64_t names;      /* see names.c: package.loaded as it was then */
   uint64_t filter[16]; /* see names.c */

@@ -2,7 +2,7 @@
 
 #include "core/blob.h"
 
-static const lc_type blob_type = {&conc_blob_class, NULL, NULL, NULL};
+static const lc_type blob_type = {&conc_blob_class, NULL, NULL, NULL, 0};
 
 const lc_type *const lc_types[] = {
   &lc_future_type,    &lc_fifo_type,      &lc_lock_type,

@@ -18,22 +18,24 @@ typedef struct frame {
   uint32_t n, all;    /* TABLE: sequence items, else items: read, in all */
   uint32_t m;         /* TABLE: keys and values still to come after those */
   int slot;           /* on Lua's stack; PACKED: of the first item */
+  uint64_t around;    /* values still to come in the frames around it */
   size_t offset;      /* PACKED: of its tag if it is shared, else 0 */
 } frame;
 
-enum { FEW = 8, MOST_NESTED = 100 };
+enum { MOST_NESTED = 100 };
 
 typedef struct reader {
   lua_State *L;
+  lc_state *state; /* of L; NULL: not asked for yet */
   const unsigned char *start, *p, *end;
   conc_msg *m;
   conc_blob *source; /* the class blob that is read, or NULL */
+  int depth;         /* of class blobs */
   int base;          /* Lua's stack below everything of ours */
   int memo;          /* slot: offset -> shared value; 0: not yet */
   uint64_t defining; /* id of the class that begins next, or 0 */
   frame *frames;
   uint32_t nframes, room;
-  frame few[FEW];
 } reader;
 
 static int corrupt(const reader *r) {
@@ -104,6 +106,8 @@ static conc_blob *blob(reader *r, conc_blob_kind kind) {
 
 /* The value on the top is shared: others refer to its offset. */
 static void share(reader *r, size_t offset) {
+  if (r->memo == 0)
+    corrupt(r);
   if (lua_isnil(r->L, r->memo)) {
     lua_newtable(r->L);
     lua_replace(r->L, r->memo);
@@ -114,7 +118,7 @@ static void share(reader *r, size_t offset) {
 
 static void push_shared(reader *r) {
   uint64_t offset = varint(r);
-  if (lua_isnil(r->L, r->memo) ||
+  if (r->memo == 0 || lua_isnil(r->L, r->memo) ||
       lua_rawgeti(r->L, r->memo, (lua_Integer)offset) == LUA_TNIL)
     corrupt(r);
 }
@@ -122,21 +126,19 @@ static void push_shared(reader *r) {
 /* ---- Frames ---- */
 
 /*
- * Two slots below everything: what is referred back to, and the block of
- * frames when they are many.  Messages of plain scalars do without.
+ * A wide message has two slots below everything: what is referred back to, and
+ * the block of frames when they are many.
  */
 static void set_up(reader *r) {
-  lua_State *L = r->L;
-  luaL_checkstack(L, 12, NULL);
-  lua_pushnil(L);
-  lua_insert(L, r->base + 1);
-  lua_pushnil(L);
-  lua_insert(L, r->base + 1);
+  lua_pushnil(r->L);
+  lua_pushnil(r->L);
   r->memo = r->base + 1;
 }
 
 static void more_frames(reader *r) {
   uint32_t room = 2 * r->room;
+  if (r->memo == 0)
+    corrupt(r);
   if (room > 2 * LC_DEEPEST)
     luaL_error(r->L, "message nested too deeply");
   frame *block = lua_newuserdatauv(r->L, room * sizeof *block, 0);
@@ -146,24 +148,42 @@ static void more_frames(reader *r) {
   r->room = room;
 }
 
+/* Values that the open frames wait for, after the one that begins now. */
+static uint64_t expected(const reader *r) {
+  if (r->nframes == 0)
+    return 0;
+  const frame *f = &r->frames[r->nframes - 1];
+  return f->around + (f->all - f->n) + f->m - 1;
+}
+
+/*
+ * A value takes a byte at least.  All frames together hold their counts
+ * against what is left, or tables in tables could each have room made for it.
+ */
+static void expect(const reader *r, uint64_t values) {
+  if (values + expected(r) > left(r))
+    corrupt(r);
+}
+
 static frame *open_frame(reader *r, unsigned kind, uint32_t all) {
-  luaL_checkstack(r->L, 12, "message nested too deeply");
+  if (r->nframes > 0)
+    luaL_checkstack(r->L, 12, "message nested too deeply");
   if (r->nframes == r->room)
     more_frames(r);
+  uint64_t around = expected(r);
   frame *f = &r->frames[r->nframes++];
   *f = (frame){.kind = (unsigned char)kind, .all = all,
-               .slot = lua_gettop(r->L)};
+               .slot = lua_gettop(r->L), .around = around};
   return f;
 }
 
 static void begin_table(reader *r, bool shared) {
   size_t offset = (size_t)(r->p - r->start) - 1;
   uint32_t n = (uint32_t)fixed(r, 4), m = (uint32_t)fixed(r, 4);
-  if (n > left(r) || m > left(r) / 2)
+  if (n > INT32_MAX || m > INT32_MAX)
     corrupt(r);
-  luaL_checkstack(r->L, 12, "message nested too deeply");
-  lua_createtable(r->L, n > INT32_MAX ? 0 : (int)n,
-                  m > INT32_MAX ? 0 : (int)m);
+  expect(r, (uint64_t)n + 2 * (uint64_t)m);
+  lua_createtable(r->L, (int)n, (int)m);
   if (r->defining != 0) {
     lc_set_class_id(r->L, -1, r->defining);
     lc_know_blob(r->L, -1, r->source);
@@ -175,6 +195,12 @@ static void begin_table(reader *r, bool shared) {
   f->m = 2 * m;
 }
 
+static lc_state *state_of(reader *r) {
+  if (r->state == NULL)
+    r->state = lc_open(r->L);
+  return r->state;
+}
+
 /* True: the function is on the top, complete. */
 static bool begin_function(reader *r, bool shared) {
   size_t offset = (size_t)(r->p - r->start) - 1;
@@ -183,7 +209,7 @@ static bool begin_function(reader *r, bool shared) {
   luaL_checkstack(r->L, 12, "message nested too deeply");
   /* With no upvalue but the globals it is the same function each time. */
   bool constant = n == 0 || (n == 1 && left(r) > 0 && *r->p == LC_GLOBALS);
-  if (constant && lc_push_code(r->L, code->id)) {
+  if (constant && lc_push_code(r->L, state_of(r), code->id)) {
     (void)take(r, n);
     if (shared)
       share(r, offset);
@@ -223,8 +249,10 @@ static void join(reader *r) {
 static void begin_packed(reader *r, bool shared) {
   size_t offset = (size_t)(r->p - r->start) - 1;
   uint32_t n = (uint32_t)fixed(r, 4);
-  if (n == 0 || n > left(r))
+  if (n == 0 || n > INT32_MAX / 2)
     corrupt(r);
+  expect(r, n);
+  luaL_checkstack(r->L, (int)n + 12, "too many values in a message");
   frame *f = open_frame(r, LC_PACKED, n);
   f->slot++;
   f->offset = shared ? offset : 0;
@@ -251,7 +279,8 @@ static void begin_meta(reader *r) {
 
 /* ---- Classes ---- */
 
-static int read_message(lua_State *L, conc_msg *m, conc_blob *source);
+static int read_message(lua_State *L, conc_msg *m, lc_state *S,
+                        conc_blob *source, int depth);
 
 static void push_class(reader *r) {
   lua_State *L = r->L;
@@ -261,12 +290,9 @@ static void push_class(reader *r) {
   if (lc_push_class(L, id))
     return;
   int top = lua_gettop(L);
-  lc_state *S = lc_open(L);
-  if (S->nested >= MOST_NESTED)
+  if (r->depth == MOST_NESTED)
     luaL_error(L, "classes nested too deeply");
-  S->nested++;
-  read_message(L, &b->msg, b);
-  S->nested--;
+  read_message(L, &b->msg, r->state, b, r->depth + 1);
   if (!lc_push_class(L, id))
     corrupt(r);
   lua_replace(L, top + 1);
@@ -276,7 +302,7 @@ static void push_class(reader *r) {
 /* ---- The walk ---- */
 
 /* A number, string, boolean or nil: push it, or do nothing and say false. */
-static bool scalar(reader *r, unsigned tag) {
+static inline bool scalar(reader *r, unsigned tag) {
   lua_State *L = r->L;
   size_t len;
   const char *s;
@@ -383,8 +409,6 @@ static bool value(reader *r) {
   unsigned tag = *take(r, 1);
   if (scalar(r, tag))
     return true;
-  if (r->memo == 0)
-    set_up(r);
   return other(r, tag);
 }
 
@@ -462,9 +486,31 @@ static void finish(reader *r) {
     rebuild(r, f.slot, f.offset);
 }
 
+/* The next value is a scalar: push it; else do nothing and say false. */
+static inline bool next_scalar(reader *r) {
+  if (r->p == r->end)
+    return false;
+  if (scalar(r, *r->p++))
+    return true;
+  r->p--;
+  return false;
+}
+
+/* Read on in a table while scalars come. */
+static void fill_table(reader *r, frame *f) {
+  while (f->n < f->all && next_scalar(r))
+    lua_rawseti(r->L, f->slot, (lua_Integer)++f->n);
+  if (f->n == f->all)
+    while (f->m > 0 && next_scalar(r))
+      table_item(r, f);
+}
+
 static void read_value(reader *r) {
   for (;;) {
-    if (r->nframes > 0 && complete(r))
+    frame *f = r->nframes == 0 ? NULL : &r->frames[r->nframes - 1];
+    if (f != NULL && f->kind == LC_TABLE)
+      fill_table(r, f);
+    if (f != NULL && complete(r))
       finish(r);
     else if (!value(r))
       continue;
@@ -475,16 +521,24 @@ static void read_value(reader *r) {
 }
 
 /* Push the values of *m, which stays; returns how many. */
-static int read_message(lua_State *L, conc_msg *m, conc_blob *source) {
+static int read_message(lua_State *L, conc_msg *m, lc_state *S,
+                        conc_blob *source, int depth) {
   const unsigned char *start = conc_msg_data(m);
-  reader r = {.L = L, .start = start, .p = start, .end = start + m->size,
-              .m = m, .source = source, .base = lua_gettop(L), .room = FEW};
-  r.frames = r.few;
+  frame few[LC_FEW];
+  reader r = {.L = L, .state = S, .start = start, .p = start,
+              .end = start + m->size, .m = m, .source = source,
+              .depth = depth, .base = lua_gettop(L), .frames = few,
+              .room = LC_FEW};
   int n = 0;
-  if (m->size == 0 || (*take(&r, 1) & 0xf0) != LC_VERSION)
+  luaL_checkstack(L, 24, NULL);
+  unsigned head = m->size == 0 ? 0 : *take(&r, 1);
+  if ((head & 0xf0) != LC_VERSION)
     luaL_error(L, "corrupt message (not of this version)");
+  if (head & LC_WIDE)
+    set_up(&r);
   for (; r.p < r.end; n++) {
-    luaL_checkstack(L, 4, "too many values in a message");
+    if (n >= 8)
+      luaL_checkstack(L, 24, "too many values in a message");
     read_value(&r);
   }
   if (r.memo != 0) {
@@ -495,7 +549,11 @@ static int read_message(lua_State *L, conc_msg *m, conc_blob *source) {
 }
 
 int lc_unpack_copy(lua_State *L, conc_msg *m) {
-  return read_message(L, m, NULL);
+  return read_message(L, m, NULL, NULL, 0);
+}
+
+int lc_unpack_with(lua_State *L, lc_state *S, conc_msg *m) {
+  return read_message(L, m, S, NULL, 0);
 }
 
 /* ---- Messages that are freed whatever happens ---- */
@@ -505,8 +563,10 @@ static int msg_gc(lua_State *L) {
   return 0;
 }
 
-conc_msg *lc_pushmsg(lua_State *L, conc_msg *m) {
+/* (message): a userdata that owns what it held */
+static int own_message(lua_State *L) {
   static const char meta_key = 0;
+  conc_msg *m = lua_touserdata(L, 1);
   conc_msg *own = lua_newuserdatauv(L, sizeof *own, 0);
   *own = (conc_msg){0};
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key) != LUA_TTABLE) {
@@ -519,18 +579,36 @@ conc_msg *lc_pushmsg(lua_State *L, conc_msg *m) {
   }
   lua_setmetatable(L, -2);
   *own = conc_msg_take(m);
-  return own;
+  return 1;
+}
+
+/* Call f with *m, which is freed if that raises. */
+static void with_message(lua_State *L, lua_CFunction f, conc_msg *m) {
+  lua_pushcfunction(L, f);
+  lua_pushlightuserdata(L, m);
+  if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK) {
+    conc_msg_fini(m);
+    lua_error(L);
+  }
+}
+
+conc_msg *lc_pushmsg(lua_State *L, conc_msg *m) {
+  luaL_checkstack(L, 4, NULL);
+  with_message(L, own_message, m);
+  return lua_touserdata(L, -1);
+}
+
+/* (message) */
+static int read_all(lua_State *L) {
+  return read_message(L, lua_touserdata(L, 1), NULL, NULL, 0);
 }
 
 int lc_unpack(lua_State *L, conc_msg *m) {
-  if (!m->heap && m->nrefs == 0) { /* it owns nothing */
-    conc_msg own = conc_msg_take(m);
-    return read_message(L, &own, NULL);
-  }
-  conc_msg *own = lc_pushmsg(L, m);
-  int at = lua_gettop(L);
-  int n = read_message(L, own, NULL);
-  conc_msg_fini(own);
-  lua_remove(L, at);
-  return n;
+  conc_msg own = conc_msg_take(m);
+  if (!own.heap && own.nrefs == 0) /* it owns nothing */
+    return read_message(L, &own, NULL, NULL, 0);
+  int top = lua_gettop(L);
+  with_message(L, read_all, &own);
+  conc_msg_fini(&own);
+  return lua_gettop(L) - top;
 }

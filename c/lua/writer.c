@@ -11,7 +11,7 @@ void lc_write_nomem(lc_packer *pk) {
   pk->nomem = true;
 }
 
-static bool grow(lc_packer *pk, size_t more) {
+bool lc_write_grow(lc_packer *pk, size_t more) {
   size_t room = pk->room < 256 ? 256 : pk->room * 2;
   if (room < pk->len + more)
     room = pk->len + more + 64; /* one huge string: no more than it needs */
@@ -23,81 +23,6 @@ static bool grow(lc_packer *pk, size_t more) {
   pk->buf = buf;
   pk->room = room;
   return true;
-}
-
-unsigned char *lc_write_reserve(lc_packer *pk, size_t n) {
-  if (pk->room - pk->len < n && !grow(pk, n))
-    return NULL;
-  unsigned char *p = pk->buf + pk->len;
-  pk->len += n;
-  return p;
-}
-
-void lc_write_byte(lc_packer *pk, unsigned b) {
-  unsigned char *p = lc_write_reserve(pk, 1);
-  if (p != NULL)
-    *p = (unsigned char)b;
-}
-
-static void store(unsigned char *p, uint64_t v, int bytes) {
-  for (int i = 0; i < bytes; i++)
-    p[i] = (unsigned char)(v >> (8 * i));
-}
-
-void lc_write_tagged(lc_packer *pk, unsigned tag, uint64_t v, int bytes) {
-  unsigned char *p = lc_write_reserve(pk, 1 + (size_t)bytes);
-  if (p == NULL)
-    return;
-  *p = (unsigned char)tag;
-  store(p + 1, v, bytes);
-}
-
-void lc_write_varint(lc_packer *pk, uint64_t v) {
-  while (v >= 0x80) {
-    lc_write_byte(pk, (unsigned)(v & 0x7f) | 0x80);
-    v >>= 7;
-  }
-  lc_write_byte(pk, (unsigned)v);
-}
-
-void lc_write_bytes(lc_packer *pk, const char *s, size_t len) {
-  unsigned char *p = lc_write_reserve(pk, len);
-  if (p != NULL)
-    memcpy(p, s, len);
-}
-
-void lc_write_integer(lc_packer *pk, lua_Integer i) {
-  if (i >= 0 && i < LC_SMALLINT)
-    lc_write_byte(pk, (unsigned)i);
-  else if (i >= INT8_MIN && i <= INT8_MAX)
-    lc_write_tagged(pk, LC_INT1, (uint64_t)i, 1);
-  else if (i >= INT16_MIN && i <= INT16_MAX)
-    lc_write_tagged(pk, LC_INT2, (uint64_t)i, 2);
-  else if (i >= INT32_MIN && i <= INT32_MAX)
-    lc_write_tagged(pk, LC_INT4, (uint64_t)i, 4);
-  else
-    lc_write_tagged(pk, LC_INT8, (uint64_t)i, 8);
-}
-
-void lc_write_number(lc_packer *pk, lua_Number d) {
-  double wide = d;
-  uint64_t bits;
-  memcpy(&bits, &wide, sizeof bits);
-  lc_write_tagged(pk, LC_FLOAT, bits, 8);
-}
-
-void lc_write_string(lc_packer *pk, const char *s, size_t len) {
-  if (len < LC_SHORTMAX) {
-    unsigned char *p = lc_write_reserve(pk, 1 + len);
-    if (p != NULL) {
-      *p = (unsigned char)(LC_SHORTSTR + len);
-      memcpy(p + 1, s, len);
-    }
-    return;
-  }
-  lc_write_byte(pk, LC_STRING);
-  lc_write_varint(pk, len);
-  lc_write_bytes(pk, s, len);
 }
 
 /* ---- References ---- */
@@ -183,6 +108,7 @@ void lc_write_remember(lc_packer *pk, const void *key, size_t offset,
 void lc_write_back(lc_packer *pk, const lc_memo *m) {
   if (pk->failed)
     return;
+  pk->wide = true;
   pk->buf[m->offset] |= LC_SHARED;
   lc_write_byte(pk, LC_REF);
   lc_write_varint(pk, m->offset);
@@ -197,7 +123,7 @@ lc_frame *lc_write_open(lua_State *L, lc_packer *pk, unsigned kind,
     memcpy(pk->error, ": nested too deeply", 20);
     return NULL;
   }
-  if (!lua_checkstack(L, 12)) {
+  if (pk->nframes > 0 && !lua_checkstack(L, 12)) {
     pk->failed = true;
     memcpy(pk->error, ": nested too deeply", 20);
     return NULL;
@@ -213,6 +139,7 @@ lc_frame *lc_write_open(lua_State *L, lc_packer *pk, unsigned kind,
     pk->frameroom = room;
   }
   lc_frame *f = &pk->frames[pk->nframes++];
+  pk->wide = pk->wide || pk->nframes > LC_FEW;
   *f = (lc_frame){.offset = pk->len, .slot = slot,
                   .kind = (unsigned char)kind};
   return f;
@@ -222,7 +149,7 @@ lc_frame *lc_write_open(lua_State *L, lc_packer *pk, unsigned kind,
 
 void lc_write_patch(lc_packer *pk, size_t at, uint32_t v) {
   if (!pk->failed)
-    store(pk->buf + at, v, 4);
+    lc_write_store(pk->buf + at, v, 4);
 }
 
 /* What a message may leave behind for the next one; more is given back. */
@@ -255,6 +182,7 @@ void lc_write_begin(lc_packer *pk) {
   pk->len = 0;
   pk->nframes = 0;
   pk->plain = true;
+  pk->wide = false;
   pk->failed = false;
   pk->nomem = false;
   pk->again = LC_NO;
@@ -285,7 +213,9 @@ apr_status_t lc_write_end(lc_packer *pk, conc_msg *m) {
       ? give_away(pk, m)
       : conc_msg_make(m, pk->buf, pk->len, pk->refs, pk->nrefs);
   if (st == APR_SUCCESS)
-    pk->nrefs = 0;
+    pk->nrefs = 0; /* they are the message's now */
+  else
+    drop_refs(pk);
   shrink(pk);
   return st;
 }

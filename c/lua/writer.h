@@ -8,19 +8,96 @@
  * harmless.
  */
 
+#include <string.h>
+
 #include "lua/pack.h"
 
 void lc_write_nomem(lc_packer *pk);
-void lc_write_byte(lc_packer *pk, unsigned b);
-void lc_write_tagged(lc_packer *pk, unsigned tag, uint64_t v, int bytes);
-void lc_write_varint(lc_packer *pk, uint64_t v);
-void lc_write_bytes(lc_packer *pk, const char *s, size_t len);
-void lc_write_integer(lc_packer *pk, lua_Integer i);
-void lc_write_number(lc_packer *pk, lua_Number d);
-void lc_write_string(lc_packer *pk, const char *s, size_t len);
+
+/* Make room for 'more' bytes; false: no memory. */
+bool lc_write_grow(lc_packer *pk, size_t more);
 
 /* n bytes to be filled in, or NULL. */
-unsigned char *lc_write_reserve(lc_packer *pk, size_t n);
+static inline unsigned char *lc_write_reserve(lc_packer *pk, size_t n) {
+  if (pk->room - pk->len < n && !lc_write_grow(pk, n))
+    return NULL;
+  unsigned char *p = pk->buf + pk->len;
+  pk->len += n;
+  return p;
+}
+
+static inline void lc_write_store(unsigned char *p, uint64_t v, int bytes) {
+  for (int i = 0; i < bytes; i++)
+    p[i] = (unsigned char)(v >> (8 * i));
+}
+
+static inline void lc_write_byte(lc_packer *pk, unsigned b) {
+  unsigned char *p = lc_write_reserve(pk, 1);
+  if (p != NULL)
+    *p = (unsigned char)b;
+}
+
+static inline void lc_write_varint(lc_packer *pk, uint64_t v) {
+  while (v >= 0x80) {
+    lc_write_byte(pk, (unsigned)(v & 0x7f) | 0x80);
+    v >>= 7;
+  }
+  lc_write_byte(pk, (unsigned)v);
+}
+
+static inline void lc_write_bytes(lc_packer *pk, const char *s, size_t len) {
+  unsigned char *p = lc_write_reserve(pk, len);
+  if (p != NULL)
+    memcpy(p, s, len);
+}
+
+static inline void lc_write_tagged(lc_packer *pk, unsigned tag, uint64_t v,
+                                   int bytes) {
+  unsigned char *p = lc_write_reserve(pk, 1 + (size_t)bytes);
+  if (p == NULL)
+    return;
+  *p = (unsigned char)tag;
+  lc_write_store(p + 1, v, bytes);
+}
+
+/*
+ * Scalars as they are in a message, at p, which has room for 9 bytes (a short
+ * string: 1 + len); returns the end.
+ */
+static inline unsigned char *lc_put_integer(unsigned char *p, lua_Integer i) {
+  int bytes = 8;
+  if (i >= 0 && i < LC_SMALLINT) {
+    *p = (unsigned char)i;
+    return p + 1;
+  }
+  if (i >= INT8_MIN && i <= INT8_MAX)
+    bytes = 1, *p = LC_INT1;
+  else if (i >= INT16_MIN && i <= INT16_MAX)
+    bytes = 2, *p = LC_INT2;
+  else if (i >= INT32_MIN && i <= INT32_MAX)
+    bytes = 4, *p = LC_INT4;
+  else
+    *p = LC_INT8;
+  lc_write_store(p + 1, (uint64_t)i, bytes);
+  return p + 1 + bytes;
+}
+
+static inline unsigned char *lc_put_number(unsigned char *p, lua_Number d) {
+  double wide = d;
+  uint64_t bits;
+  memcpy(&bits, &wide, sizeof bits);
+  *p = LC_FLOAT;
+  lc_write_store(p + 1, bits, 8);
+  return p + 9;
+}
+
+static inline unsigned char *lc_put_string(unsigned char *p, const char *s,
+                                           size_t len) {
+  *p = (unsigned char)(LC_SHORTSTR + len);
+  memcpy(p + 1, s, len);
+  return p + 1 + len;
+}
+
 /* Overwrite 4 bytes at 'at'. */
 void lc_write_patch(lc_packer *pk, size_t at, uint32_t v);
 

@@ -54,7 +54,7 @@ return function(interval, fn, args, ...)
   elseif select("#", ...) > 0 then
     error("bad argument #4 to 'Timer' (surplus argument)", 2)
   end
-  if type(interval) ~= "number" or not (interval >= 0) then
+  if type(interval) ~= "number" or interval ~= interval or interval < 0 then
     error("bad argument #1 to 'Timer' (interval: number >= 0 expected)", 2)
   end
   if type(fn) ~= "function" then

@@ -1,0 +1,60 @@
+-- Work for all cores: six large numbers, prime or not, then all primes below
+-- three million.  Each is done serially first, to compare.
+
+local conc = require "conc"
+local futures = require "conc.futures"
+
+local PRIMES = {
+  112272535095293, 112582705942171, 112272535095293,
+  115280095190773, 115797848077099, 1099726899285419,
+}
+
+local function is_prime(n)
+  if n < 2 then return false end
+  if n == 2 then return true end
+  if n % 2 == 0 then return false end
+  local sqrt_n = math.floor(math.sqrt(n))
+  for i = 3, sqrt_n, 2 do
+    if n % i == 0 then return false end
+  end
+  return true
+end
+
+local function count(from, to)
+  local n = 0
+  for i = from, to do
+    if is_prime(i) then n = n + 1 end
+  end
+  return n
+end
+
+local function compare(serial, parallel)
+  local begin = conc.time()
+  serial()
+  local middle = conc.time()
+  parallel()
+  local before, after = middle - begin, conc.time() - middle
+  print(("%.2f s serially, %.2f s on %d cores: speed-up %.2fx"):format(
+    before, after, conc.cpu_count(), before / after))
+end
+
+-- Five equal tasks and a light one: two cores can do it in three fifths of the
+-- time, which is a speed-up of 1.67.
+compare(function()
+  for _, number in ipairs(PRIMES) do is_prime(number) end
+end, function()
+  local executor <close> = futures.ThreadPoolExecutor()
+  for i, prime in executor:map(is_prime, PRIMES) do
+    print(("%d is prime: %s"):format(PRIMES[i], prime))
+  end
+end)
+
+-- Many small tasks keep all cores busy to the end.
+local LIMIT, CHUNKS = 3000000, 64
+compare(function() count(1, LIMIT) end, function()
+  local executor <close> = futures.ThreadPoolExecutor()
+  local ranges, total = {}, 0
+  for i = 1, CHUNKS do ranges[i] = {(i - 1) * LIMIT // CHUNKS + 1, i * LIMIT // CHUNKS} end
+  for _, n in executor:starmap(count, ranges) do total = total + n end
+  print(("%d primes below %d"):format(total, LIMIT))
+end)
