@@ -131,7 +131,7 @@ supp = $(if $(wildcard spec/support/$1.supp),$2$(CURDIR)/spec/support/$1.supp)
 export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1
 export LSAN_OPTIONS := print_suppressions=0$(call supp,lsan,:suppressions=)
 export UBSAN_OPTIONS := print_stacktrace=1
-export TSAN_OPTIONS := second_deadlock_stack=1$(call supp,tsan,:suppressions=)
+export TSAN_OPTIONS := second_deadlock_stack=1:allocator_may_return_null=1$(call supp,tsan,:suppressions=)
 
 # How a program of our own is run, and how the interpreter is, which was not
 # built with the variant's flags.  TOOL=valgrind needs no build of its own.

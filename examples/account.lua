@@ -44,8 +44,9 @@ end
 
 for _, draw in ipairs {draw_1, draw_2} do
   local account = Account(1000)
-  local t1 = threading.Thread {target = draw, args = {account, 800}, name = "t1"}
-  local t2 = threading.Thread {target = draw, args = {account, 800}, name = "t2"}
+  local args = {account, 800}
+  local t1 = threading.Thread {target = draw, args = args, name = "t1"}
+  local t2 = threading.Thread {target = draw, args = args, name = "t2"}
   t1:start()
   t2:start()
   t1:join()

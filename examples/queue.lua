@@ -42,13 +42,14 @@ for result in results:items() do
   sum = sum + result.square
   share[result.from] = (share[result.from] or 0) + 1
 end
-for i = 1, PRODUCERS do print(("producer %d: %d jobs done"):format(i, share[i])) end
+for i = 1, PRODUCERS do print("producer " .. i, share[i] .. " jobs done") end
 print(("sum of squares: %d"):format(sum))
 assert(sum == PRODUCERS * 385)
 
 -- Any value can be an item, nil too: the second result tells it from no item.
 jobs = queue.Queue()
-threading.Thread {target = function(q) q:put {42, nil, "hello"} end, args = {jobs}}:start()
+local function f(q) q:put {42, nil, "hello"} end
+threading.Thread {target = f, args = {jobs}}:start()
 local item = jobs:get()
 print(item[1], item[2], item[3])
 print(jobs:get(0))

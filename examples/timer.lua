@@ -10,7 +10,7 @@ local function greet(whom)
 end
 
 local timer = threading.Timer(0.2, greet, {"world"}):start()
-local never = threading.Timer {interval = 60, fn = greet, args = {"nobody"}}:start()
+local never = threading.Timer(60, greet, {"nobody"}):start()
 
 never:cancel()
 never:join()

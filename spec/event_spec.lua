@@ -97,6 +97,16 @@ describe("An Event", function()
     finish()
   end)
 
+  it("lets Ctrl-C end a wait", function()
+    assert.same({"interrupted!", "false", "true"}, helper.interrupted [[
+      local event = threading.Event()
+      interrupted(event.wait, event)
+      print(event:is_set())
+      event:set()
+      print(event:wait())
+    ]])
+  end)
+
   it("is equal to itself after a journey, and to no other", function()
     local event, q = Event(), queue.SimpleQueue()
     q:put(event)

@@ -77,8 +77,22 @@ function helper.portable(f)
   return copy
 end
 
---- Run f(...) in a thread, with the globals there.  Returns a function that waits for its end, and
--- returns what it returned or raises what it raised; and the Thread.
+--- busted's describe or it, but the functions in the block keep the globals of
+-- their file, for specs whose functions travel.  After the local variables:
+--
+--   local describe, it = helper.plain(describe), helper.plain(it)
+--   local _ENV = helper.globals
+function helper.plain(block)
+  return function(name, f)
+    return block(name, function() f() end)
+  end
+end
+
+helper.globals = _G
+
+--- Run f(...) in a thread, with the globals there.  Returns a function that
+-- waits for its end, and returns what it returned or raises what it raised; and
+-- the Thread.
 function helper.thread(f, ...)
   local out = queue.SimpleQueue()
   local args = table.pack(out, pressure and press or false, helper.portable(f), ...)
@@ -137,6 +151,45 @@ end
 
 local function watch(element)
   if watchdog then watchdog:write((element.name:gsub("\n", " ")), "\n") end
+end
+
+-- Interrupts ---------------------------------------------------------------
+
+local PRELUDE = [[
+local threading = require "conc.threading"
+local function interrupted(f, ...)
+  local _, err = pcall(function(...)
+    io.stdout:write "waiting\n"
+    io.stdout:flush()
+    return f(...)
+  end, ...)
+  print((tostring(err):gsub("^.*:%d+: ", "")))
+end
+]]
+
+--- Run Lua code in an interpreter of its own, which gets the SIGINT of Ctrl-C as
+-- soon as the code has called interrupted(f, ...): that calls f and prints the
+-- error that it ends with.  Returns what was printed, as lines.
+-- @param code Lua source; sees `threading`
+function helper.interrupted(code)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(PRELUDE, code)
+  file:close()
+  local lua = os.getenv "CONC_LUA" or "lua5.4"
+  local child = io.popen(("echo $$; exec %s %s 2>&1"):format(lua, path))
+  local pid = child:read "l"
+  local lines = {}
+  for line in child:lines() do
+    if line == "waiting" then
+      os.execute("kill -INT " .. pid)
+    else
+      lines[#lines + 1] = line
+    end
+  end
+  child:close()
+  os.remove(path)
+  return lines
 end
 
 -- Leaks --------------------------------------------------------------------
@@ -278,6 +331,8 @@ end
 -- which it must have done for want of memory and without leaving anything
 -- behind.
 function helper.fail_each(f)
+  flush()
+  collectgarbage()
   local before, raised = count(), 0
   for n = 1, 100000 do
     core.fault(n)

@@ -167,6 +167,17 @@ describe("A Lock", function()
     greedy()
   end)
 
+  it("is not held by a wait that Ctrl-C has ended", function()
+    assert.same({"interrupted!", "true", "false"}, helper.interrupted [[
+      local lock = threading.Lock()
+      lock:acquire()
+      interrupted(lock.acquire, lock)
+      print(lock:locked())
+      lock:release()
+      print(lock:locked())
+    ]])
+  end)
+
   it("is equal to itself after a journey, and to no other", function()
     local lock, q = Lock(), queue.SimpleQueue()
     q:put(lock)

@@ -144,6 +144,22 @@ describe("An RLock", function()
     end
   end)
 
+  it("is not held by a wait that Ctrl-C has ended", function()
+    assert.same({"interrupted!", "true"}, helper.interrupted [[
+      local lock, held, over = threading.RLock(), threading.Event(), threading.Event()
+      local thread = threading.Thread {args = {lock, held, over}, target = function(l, h, o)
+        local _ <close> = l:acquire()
+        h:set()
+        o:wait()
+      end}:start()
+      held:wait()
+      interrupted(lock.acquire, lock)
+      over:set()
+      thread:join()
+      print(pcall(lock.release, lock) == false)
+    ]])
+  end)
+
   it("is equal to itself after a journey, and to no other", function()
     local lock, q = RLock(), queue.SimpleQueue()
     q:put(lock)

@@ -119,6 +119,16 @@ local function common(name)
     assert.equal(2, semaphore:value())
   end)
 
+  it("loses no permit when Ctrl-C ends a wait", function()
+    assert.same({"interrupted!", "1"}, helper.interrupted(([[
+      local semaphore = threading.NAME(1)
+      semaphore:acquire()
+      interrupted(semaphore.acquire, semaphore)
+      semaphore:release()
+      print(semaphore:value())
+    ]]):gsub("NAME", name)))
+  end)
+
   it("is equal to itself after a journey, and to no other", function()
     local semaphore, q = Semaphore(), queue.SimpleQueue()
     q:put(semaphore)

@@ -29,19 +29,28 @@ int64_t conc_obj_count(void) {
   return sum;
 }
 
+void conc_obj_init(conc_obj *o, const conc_class *cls) {
+  o->cls = cls;
+  atomic_init(&o->refs, 1);
+  count(1);
+}
+
+void conc_obj_fini(conc_obj *o) {
+  (void)o;
+  count(-1);
+}
+
 void *conc_obj_new(const conc_class *cls, size_t size) {
   conc_obj *o = conc_alloc(size);
   if (o == NULL)
     return NULL;
   memset(o, 0, size);
-  o->cls = cls;
-  atomic_init(&o->refs, 1);
-  count(1);
+  conc_obj_init(o, cls);
   return o;
 }
 
 void conc_obj_free(conc_obj *o) {
-  count(-1);
+  conc_obj_fini(o);
   conc_free(o);
 }
 

@@ -28,6 +28,10 @@ struct conc_obj {
   _Atomic uint32_t refs; /* [a] */
 };
 
+/* Begin and end an object that lives inside of something else. */
+void conc_obj_init(conc_obj *o, const conc_class *cls);
+void conc_obj_fini(conc_obj *o);
+
 /* Memory for an object of 'size' bytes, zeroed, one reference; or NULL. */
 void *conc_obj_new(const conc_class *cls, size_t size);
 

@@ -6,8 +6,8 @@
  * and whoever finds its round over needs only wait for the word.
  *
  * While the action runs the round is full: 'tripper' is its last thread, which
- * is not in the line.  Who comes then waits on 'round' until there is none, also
- * if the barrier was reset meanwhile: two actions never run at once.
+ * is not in the line.  Who comes then waits on 'round' until there is none,
+ * also if the barrier was reset meanwhile: two actions never run at once.
  */
 
 #include "core/barrier.h"
@@ -20,9 +20,9 @@
 enum { BROKEN = INT32_MAX };
 
 /*
- * Invariants: without a tripper the line holds 'arrived' < parties threads; with
- * one, it holds parties - 1 and arrived == parties, or the round has been ended
- * under it and both are 0.  A broken barrier has an empty round.
+ * Invariants: without a tripper the line holds 'arrived' < parties threads;
+ * with one, it holds parties - 1 and arrived == parties, or the round has been
+ * ended under it and both are 0.  A broken barrier has an empty round.
  *   [c] constant after new   [l] guarded by 'lock', a leaf   [a] atomic
  */
 struct conc_barrier {

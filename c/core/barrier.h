@@ -44,8 +44,8 @@ typedef struct conc_arrival {
  *
  * APR_SUCCESS: a->last says what the caller must do: if set, the action and
  * then conc_barrier_trip or conc_barrier_quit; else conc_barrier_await.
- * CONC_BROKEN, CONC_CANCELLED, CONC_INTERRUPTED: nothing was done.  CONC_MISUSE:
- * the caller is running the action.
+ * CONC_BROKEN, CONC_CANCELLED, CONC_INTERRUPTED: nothing was done.
+ * CONC_MISUSE: the caller is running the action.
  */
 apr_status_t conc_barrier_arrive(conc_barrier *b, conc_arrival *a,
                                  conc_parker *self);

@@ -25,6 +25,9 @@ extern const conc_class conc_blob_class;
 /* Takes *msg over. */
 apr_status_t conc_blob_new(conc_blob **out, conc_blob_kind kind, conc_msg *msg);
 
+/* How many there are in this process. */
+size_t conc_blob_count(void);
+
 /* A number no blob or class of this process has or had; never 0. */
 uint64_t conc_blob_fresh_id(void);
 

@@ -30,6 +30,7 @@ typedef struct carrier {
   conc_parker *self; /* [c] */
   bool once;         /* [c] its stack is not the default one: no second job */
   bool ready;        /* [l] has prepared for the next job */
+  conc_word made;    /* [a] whoever made it will not touch it any more */
   conc_word call;    /* [a] */
   conc_job job;      /* [j] */
   struct carrier *next; /* [l] in idle or gone */
@@ -154,10 +155,19 @@ static bool next_job(carrier *c, void **prepared) {
   return false;
 }
 
+/* A short job may end before the call that made the thread has returned. */
+static void await_made(carrier *c) {
+  conc_shield s = conc_shield_up(c->self);
+  while (atomic_load(&c->made) == 0)
+    (void)conc_wait(&c->made, 0, c->self, CONC_FOREVER);
+  conc_shield_down(c->self, s);
+}
+
 /* The carrier's last act: afterwards somebody else frees it, or it has. */
 static void go(carrier *c) {
   conc_crew *crew = c->crew;
   conc_retain(&crew->obj);
+  await_made(c);
   conc_mutex_lock(&crew->lock);
   bool alone = crew->abandoned;
   bool called = atomic_load(&c->call) == LEAVE; /* who called joins it */
@@ -228,12 +238,13 @@ static apr_status_t carrier_start(conc_crew *crew, const conc_job *job) {
     goto free_carrier;
   if ((st = apr_pool_create_unmanaged_ex(&c->pool, NULL, NULL)) != APR_SUCCESS)
     goto free_parker;
-  atomic_fetch_add(&crew->alive, 1);
   st = spawn(c, job->stack != 0 ? job->stack : STACK);
-  if (st == APR_SUCCESS)
+  if (st == APR_SUCCESS) {
+    atomic_store(&c->made, 1);
+    conc_wake(&c->made, 1);
     return APR_SUCCESS;
+  }
 
-  atomic_fetch_sub(&crew->alive, 1);
   apr_pool_destroy(c->pool);
 free_parker:
   conc_parker_free(c->self);
@@ -251,6 +262,16 @@ static apr_status_t admit_locked(conc_crew *crew) {
   return crew->pid == conc_sys_pid() ? APR_SUCCESS : CONC_MISUSE;
 }
 
+/* It was counted before. */
+static apr_status_t make_one(conc_crew *crew, const conc_job *job) {
+  apr_status_t st = carrier_start(crew, job);
+  if (st != APR_SUCCESS) {
+    atomic_fetch_sub(&crew->alive, 1);
+    conc_wake(&crew->alive, CONC_ALL);
+  }
+  return st;
+}
+
 apr_status_t conc_crew_run(conc_crew *crew, const conc_job *job) {
   carrier *c = NULL;
   conc_mutex_lock(&crew->lock);
@@ -260,13 +281,15 @@ apr_status_t conc_crew_run(conc_crew *crew, const conc_job *job) {
     crew->gone = NULL;
     if (job->stack == 0)
       c = take_idle_locked(crew);
+    if (c == NULL)
+      atomic_fetch_add(&crew->alive, 1); /* a closer waits for it from now on */
   }
   conc_mutex_unlock(&crew->lock);
   if (st != APR_SUCCESS)
     return st;
   reap(gone);
   if (c == NULL)
-    return carrier_start(crew, job);
+    return make_one(crew, job);
   c->job = *job;
   atomic_store(&c->call, JOB);
   conc_wake(&c->call, 1);

@@ -2,9 +2,9 @@
  * A waiter joins the line while it still holds the lock, so a notify by
  * anybody who gets the lock later finds it.  It leaves the line only when it
  * holds the lock again: a notify that came after its deadline, but before it
- * was back, has chosen it, and it says so.  Thus each notify that finds somebody
- * makes one wait return APR_SUCCESS, and no one who is told otherwise has taken
- * a notify away from others.
+ * was back, has chosen it, and it says so.  Thus each notify that finds
+ * somebody makes one wait return APR_SUCCESS, and no one who is told otherwise
+ * has taken a notify away from others.
  *
  * Each waiter sleeps on a word of its own, so notify(1) chooses the oldest and
  * cannot be caught by one who comes later.

@@ -103,12 +103,22 @@ const conc_pool_conf *conc_pool_conf_of(const conc_pool *p) {
   return &p->conf;
 }
 
-/* The life of a worker; the pool stays until it is over. */
 static void work(conc_thread *t, void *prepared) {
   conc_pool *p = t->arg;
   p->conf.run(t, prepared);
-  atomic_fetch_sub(&p->workers, 1);
+}
+
+/* Count one worker less; returns how many were counted. */
+static uint32_t fire(conc_pool *p) {
+  uint32_t n = atomic_fetch_sub(&p->workers, 1);
   conc_wake(&p->workers, CONC_ALL);
+  return n;
+}
+
+/* The pool stays until here.  Who waits for its workers sees none listed. */
+static void leave(conc_thread *t) {
+  conc_pool *p = t->arg;
+  (void)fire(p);
   conc_release(&p->obj);
 }
 
@@ -123,6 +133,7 @@ static apr_status_t start_worker(conc_pool *p) {
   if (st != APR_SUCCESS)
     return st;
   t->run = work;
+  t->ended = leave;
   t->arg = p;
   conc_retain(&p->obj);
   st = conc_thread_start(t);
@@ -150,26 +161,29 @@ static apr_status_t hire(conc_pool *p) {
       conc_queue_idle(p->queue) >= conc_queue_len(p->queue) || !may_hire(p))
     return APR_SUCCESS;
   apr_status_t st = start_worker(p);
-  if (st != APR_SUCCESS && atomic_fetch_sub(&p->workers, 1) > 1)
+  if (st != APR_SUCCESS && fire(p) > 1)
     return APR_SUCCESS; /* others are there to do it */
   return st;
 }
 
 apr_status_t conc_pool_submit(conc_pool *p, conc_msg *m, conc_parker *self) {
+  bool hired = false;
   if (atomic_load(&p->broken) != 0)
     return CONC_BROKEN;
   if (atomic_load(&p->workers) == 0) {
     /* The first one is hired before anything is queued for it. */
     if (conc_queue_is_shutdown(p->queue))
       return CONC_CLOSED;
-    apr_status_t st = may_hire(p) ? start_worker(p) : APR_SUCCESS;
+    hired = may_hire(p);
+    apr_status_t st = hired ? start_worker(p) : APR_SUCCESS;
     if (st != APR_SUCCESS) {
-      atomic_fetch_sub(&p->workers, 1);
+      (void)fire(p);
       return st;
     }
   }
   apr_status_t st = conc_queue_push(p->queue, m, NULL, self, CONC_NOW);
-  return st == APR_SUCCESS ? hire(p) : st;
+  /* It has not looked for work yet, so hire() would not see it. */
+  return st == APR_SUCCESS && !hired ? hire(p) : st;
 }
 
 bool conc_pool_take(conc_pool *p, conc_msg *m, conc_parker *self) {

@@ -11,10 +11,32 @@
  */
 enum { WAITED = 0x100, STATE = 0xff };
 
+/*
+ * Futures of a row are written by different threads at the same time, so each
+ * has lines of its own.
+ *   [o] of who gives them out   [c] constant after new
+ */
+enum { PER_ROW = 16 };
+
+struct conc_row {
+  conc_obj obj;
+  uint32_t given; /* [o] */
+  union {
+    conc_future future;
+    char lines[2 * CONC_LINE];
+  } places[PER_ROW]; /* the first 'given' are alive, or were */
+};
+
 static void destroy(conc_obj *o) {
   conc_future *f = (conc_future *)o;
+  conc_row *row = f->row;
   conc_msg_fini(&f->result);
-  conc_obj_free(o);
+  if (row == NULL) {
+    conc_obj_free(o);
+  } else {
+    conc_obj_fini(o);
+    conc_release(&row->obj);
+  }
 }
 
 const conc_class conc_future_class = {"Future", destroy};
@@ -25,6 +47,35 @@ apr_status_t conc_future_new(conc_future **out) {
     return APR_ENOMEM;
   *out = f;
   return APR_SUCCESS;
+}
+
+static void destroy_row(conc_obj *o) { conc_obj_free(o); }
+
+const conc_class conc_row_class = {"row of futures", destroy_row};
+
+apr_status_t conc_row_new(conc_row **out) {
+  conc_row *r = conc_obj_new(&conc_row_class, sizeof *r);
+  if (r == NULL)
+    return APR_ENOMEM;
+  *out = r;
+  return APR_SUCCESS;
+}
+
+conc_future *conc_row_next(conc_row *r) {
+  if (r->given == PER_ROW)
+    return NULL;
+  conc_future *f = &r->places[r->given++].future;
+  conc_obj_init(&f->obj, &conc_future_class);
+  f->row = r;
+  conc_retain(&r->obj);
+  return f;
+}
+
+void conc_row_drop(conc_row *r) {
+  uint32_t given = r->given;
+  r->given = PER_ROW;
+  for (uint32_t i = 0; i < given; i++)
+    conc_release(&r->places[i].future.obj);
 }
 
 conc_future_state conc_future_is(const conc_future *f) {

@@ -21,17 +21,32 @@ typedef enum {
   CONC_FUTURE_FAILED
 } conc_future_state;
 
-/* [a] atomic   [o] of who runs it, then constant once the state is final */
-typedef struct conc_future {
+typedef struct conc_future conc_future;
+typedef struct conc_row conc_row;
+
+/* [a] atomic   [c] constant after new   [o] of who runs it, then constant once the state is final */
+struct conc_future {
   conc_obj obj;
   conc_word word;  /* [a] the state; WAITED when somebody sleeps on it */
   bool chunk;      /* [c] of a map: the task is a function and many items */
+  conc_row *row;   /* [c] it lives in; a reference, or NULL */
   conc_msg result; /* [o] values; of a failure: error value, traceback */
-} conc_future;
+};
 
 extern const conc_class conc_future_class;
 
 apr_status_t conc_future_new(conc_future **out);
+
+/*
+ * Who makes many futures makes them in rows: one block of memory, and one
+ * owner for all.  The row holds a reference of each future that it gave out
+ * until conc_row_drop; the memory stays until the last of them is gone.
+ */
+extern const conc_class conc_row_class;
+apr_status_t conc_row_new(conc_row **out);
+/* The next future, a reference of the row; NULL: all are given out. */
+conc_future *conc_row_next(conc_row *r);
+void conc_row_drop(conc_row *r);
 
 conc_future_state conc_future_is(const conc_future *f);
 static inline bool conc_future_done(const conc_future *f) {

@@ -340,11 +340,14 @@ static apr_status_t try_pop(conc_queue *q, conc_msg *msg,
     fetch_locked(q, msg, prio);
   if (st == APR_SUCCESS)
     atomic_store(&q->got, got + 1);
-  bool more = st == APR_SUCCESS && got + 1 != q->put_seen;
   conc_mutex_unlock(q->get_lock);
   if (st == APR_SUCCESS && q->capacity != 0)
     conc_gate_notify(&q->space);
-  if (more)
+  /*
+   * For the rest, as gate.h demands.  'put_seen' would not do: a put since then
+   * may have relied on this thread while it was spinning.
+   */
+  if (st == APR_SUCCESS && atomic_load(&q->items.sleepers) != 0 && has_item(q))
     conc_gate_notify(&q->items);
   return st;
 }

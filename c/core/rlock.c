@@ -12,7 +12,7 @@ apr_status_t conc_rlock_new(conc_rlock **out) {
   return APR_SUCCESS;
 }
 
-/* Relaxed: others only compare it with themselves; the latch orders the rest. */
+/* Relaxed: others only compare it with themselves; the latch orders more. */
 static void set_owner(conc_rlock *l, conc_parker *owner) {
   atomic_store_explicit(&l->owner, owner, memory_order_relaxed);
 }

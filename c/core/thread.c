@@ -15,11 +15,13 @@ struct conc_root {
   conc_crew *crew; /* [c] */
   conc_word lock;
   bool closing;              /* [l] */
+  bool ended;                /* [l] no thread starts any more */
   bool cancelled;            /* [l] every wait of its threads ends now */
   conc_thread *first, *last; /* [l] started and not done, each a reference */
   conc_closer *closers;      /* [l] */
   conc_thread *main;         /* [l] a reference until it closes */
   size_t stack;              /* [l] of threads that do not say otherwise */
+  conc_opener opener;        /* [l] */
   conc_word ends;            /* [a] changes when a thread is done */
   _Atomic uint64_t counter;  /* [a] */
 };
@@ -128,6 +130,8 @@ static void finish(conc_thread *t) {
   conc_mutex_unlock(&r->lock);
   atomic_store(&self->cancel, 0);
   self->shield = 0;
+  if (t->ended != NULL)
+    t->ended(t);
   atomic_store(&t->stage, CONC_THREAD_DONE);
   conc_wake(&t->stage, CONC_ALL);
   atomic_fetch_add(&r->ends, 1);
@@ -169,11 +173,11 @@ apr_status_t conc_thread_start(conc_thread *t) {
   conc_retain(&t->obj);
   t->ident = ident_of(t);
   conc_mutex_lock(&r->lock);
-  bool closing = r->closing;
+  bool ended = r->ended;
   link_locked(r, t);
   conc_mutex_unlock(&r->lock);
   apr_status_t st = CONC_CLOSED;
-  if (!closing) {
+  if (!ended) {
     conc_job job = {.run = run, .arg = t, .stack = t->stack};
     st = conc_crew_run(r->crew, &job);
   }
@@ -291,6 +295,19 @@ void conc_root_set_stack(conc_root *r, size_t bytes) {
   conc_mutex_unlock(&r->lock);
 }
 
+conc_opener conc_root_opener(conc_root *r) {
+  conc_mutex_lock(&r->lock);
+  conc_opener opener = r->opener;
+  conc_mutex_unlock(&r->lock);
+  return opener;
+}
+
+void conc_root_set_opener(conc_root *r, conc_opener opener) {
+  conc_mutex_lock(&r->lock);
+  r->opener = opener;
+  conc_mutex_unlock(&r->lock);
+}
+
 size_t conc_root_threads(conc_root *r, conc_thread **list, size_t room) {
   size_t n = 0;
   conc_mutex_lock(&r->lock);
@@ -387,6 +404,7 @@ static void close_all(conc_root *r) {
 
 static void cancel_all(conc_root *r) {
   conc_mutex_lock(&r->lock);
+  r->ended = true;
   r->cancelled = true;
   for (conc_thread *t = r->first; t != NULL; t = t->next)
     if (t->parker != NULL)

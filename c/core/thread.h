@@ -39,6 +39,8 @@ typedef struct conc_thread {
   struct conc_thread *prev, *next; /* [r] in the root's list */
   /* For the layer above: what to do.  Consumed by the thread. */
   void (*run)(struct conc_thread *t, void *prepared); /* [c] */
+  /* Called once it has run and left the list; may be NULL. */
+  void (*ended)(struct conc_thread *t); /* [c] */
   conc_msg job;    /* [t] after start */
   conc_obj *env;   /* [c] */
   conc_msg hook;   /* [s] what to do with an uncaught error */
@@ -64,7 +66,7 @@ apr_status_t conc_thread_adopt(conc_thread **out, conc_root *root,
                                const char *name, conc_parker *self);
 
 /*
- * CONC_MISUSE: was started before.  CONC_CLOSED: the root is closing.  On any
+ * CONC_MISUSE: was started before.  CONC_CLOSED: the root has ended.  On any
  * failure the thread is as it was.
  */
 apr_status_t conc_thread_start(conc_thread *t);
@@ -100,6 +102,12 @@ conc_thread *conc_root_main(conc_root *r);
 size_t conc_root_stack(conc_root *r);
 void conc_root_set_stack(conc_root *r, size_t bytes);
 
+/* What a host wants to be called in each new state; the layer above knows its
+   type.  NULL: nothing. */
+typedef void (*conc_opener)(void);
+conc_opener conc_root_opener(conc_root *r);
+void conc_root_set_opener(conc_root *r, conc_opener opener);
+
 /* A number for names: 1, 2, 3 ... */
 uint64_t conc_root_count(conc_root *r);
 
@@ -119,10 +127,11 @@ apr_status_t conc_root_add_closer(conc_root *r, conc_closer *c);
 void conc_root_remove_closer(conc_root *r, conc_closer *c);
 
 /*
- * The end of a family (design: one ladder).  No thread starts any more; every
- * closer is told; threads that are no daemons are joined until 'deadline';
- * then all that are left have their waits cancelled and get 'grace' ns to
- * leave; whoever stays is abandoned.  Idempotent.
+ * The end of a family (design: one ladder).  Every closer is told; threads that
+ * are no daemons are joined until 'deadline', also those that they start
+ * meanwhile; then no thread starts any more, and all that are left have their
+ * waits cancelled and get 'grace' ns to leave; whoever stays is abandoned.
+ * Idempotent.
  */
 void conc_root_close(conc_root *r, conc_parker *self, conc_time deadline,
                      int64_t grace);

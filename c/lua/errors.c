@@ -21,9 +21,11 @@ static int error_tostring(lua_State *L) {
   lua_getfield(L, 1, "cause");
   lua_pushfstring(L, "%s: %s", luaL_tolstring(L, 2, NULL),
                   luaL_tolstring(L, 3, NULL));
-  if (!lua_isnil(L, 4))
-    lua_pushfstring(L, "%s\ncaused by: %s", lua_tostring(L, -1),
-                    luaL_tolstring(L, 4, NULL));
+  if (!lua_isnil(L, 4)) {
+    luaL_tolstring(L, 4, NULL);
+    lua_pushfstring(L, "%s\ncaused by: %s", lua_tostring(L, -2),
+                    lua_tostring(L, -1));
+  }
   return 1;
 }
 
@@ -91,6 +93,18 @@ int lc_throw(lua_State *L, const char *cls, const char *fmt, ...) {
   return lua_error(L);
 }
 
+/* Is the class 'is' the class 'cls', or one of its kinds? */
+static bool is_kind_of(const char *is, const char *cls) {
+  static const char *const parents[][2] = {
+    {"BrokenThreadPool", "BrokenExecutor"},
+    {"BrokenProcessPool", "BrokenExecutor"},
+    {"WorkerDied", "BrokenExecutor"}};
+  for (size_t i = 0; i < sizeof parents / sizeof parents[0]; i++)
+    if (strcmp(is, parents[i][0]) == 0 && strcmp(cls, parents[i][1]) == 0)
+      return true;
+  return strcmp(is, cls) == 0;
+}
+
 bool lc_iserror(lua_State *L, int idx, const char *cls) {
   int top = lua_gettop(L);
   idx = lua_absindex(L, idx);
@@ -104,7 +118,7 @@ bool lc_iserror(lua_State *L, int idx, const char *cls) {
     lua_pushliteral(L, "class");
     lua_rawget(L, idx);
     const char *is = lua_tostring(L, -1);
-    yes = is != NULL && strcmp(is, cls) == 0;
+    yes = is != NULL && is_kind_of(is, cls);
   }
   lua_settop(L, top);
   return yes;

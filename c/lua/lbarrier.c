@@ -1,3 +1,9 @@
+/***
+A barrier: a fixed number of threads wait for each other, go on together, and
+may do so again at once.
+@classmod Barrier
+*/
+
 #include "core/barrier.h"
 
 #include <math.h>
@@ -78,12 +84,17 @@ static conc_time deadline_of(lua_State *L, const conc_barrier *b) {
                                : lc_deadline(L, 2, "timeout");
 }
 
-/*
- * barrier:wait([timeout]): wait until as many threads do as the barrier is for,
- * for at most that many seconds (by default the barrier's).  Returns 1, 2, ...
- * in the order of arrival; raises BrokenBarrierError, or what the action
- * raised.
- */
+/***
+Wait until as many threads do as the barrier is for. A thread that comes while
+the action runs waits for the next round; nobody times out while it runs.
+@function wait
+@tparam[opt] number timeout seconds to wait for at most; by default the
+barrier's
+@treturn integer 1 to parties, each once, in the order of arrival
+@raise BrokenBarrierError when the barrier is or gets broken or is reset, by
+this thread's own timeout too; the last thread: what the action raised; a
+cancellation or an interrupt. All these but a reset leave the barrier broken.
+*/
 static int barrier_wait(lua_State *L) {
   conc_barrier *b = check(L);
   lc_nomore(L, 2);
@@ -105,7 +116,10 @@ static int barrier_wait(lua_State *L) {
   return 1;
 }
 
-/* barrier:reset(): afresh; those who wait get a BrokenBarrierError. */
+/***
+Begin afresh: those who wait get a BrokenBarrierError, those who come do not.
+@function reset
+*/
 static int barrier_reset(lua_State *L) {
   conc_barrier *b = check(L);
   lc_nomore(L, 1);
@@ -113,7 +127,11 @@ static int barrier_reset(lua_State *L) {
   return 0;
 }
 
-/* barrier:abort(): BrokenBarrierError for all who wait, and who come. */
+/***
+Break it: those who wait and those who come get a BrokenBarrierError, until it
+is reset.
+@function abort
+*/
 static int barrier_abort(lua_State *L) {
   conc_barrier *b = check(L);
   lc_nomore(L, 1);
@@ -121,7 +139,11 @@ static int barrier_abort(lua_State *L) {
   return 0;
 }
 
-/* barrier:parties() -> integer: how many threads it is for */
+/***
+How many threads it is for.
+@function parties
+@treturn integer
+*/
 static int barrier_parties(lua_State *L) {
   conc_barrier *b = check(L);
   lc_nomore(L, 1);
@@ -129,7 +151,11 @@ static int barrier_parties(lua_State *L) {
   return 1;
 }
 
-/* barrier:n_waiting() -> integer: how many of them are there */
+/***
+How many threads wait for the others, a moment ago.
+@function n_waiting
+@treturn integer
+*/
 static int barrier_n_waiting(lua_State *L) {
   conc_barrier *b = check(L);
   lc_nomore(L, 1);
@@ -137,7 +163,11 @@ static int barrier_n_waiting(lua_State *L) {
   return 1;
 }
 
-/* barrier:broken() -> boolean */
+/***
+Is it broken?
+@function broken
+@treturn boolean
+*/
 static int barrier_broken(lua_State *L) {
   conc_barrier *b = check(L);
   lc_nomore(L, 1);
@@ -153,7 +183,8 @@ static const luaL_Reg methods[] = {{"wait", barrier_wait},
                                    {"broken", barrier_broken},
                                    {NULL, NULL}};
 
-const lc_type lc_barrier_type = {&conc_barrier_class, methods, NULL, NULL, 0};
+const lc_type lc_barrier_type = {.cls = &conc_barrier_class,
+                                 .methods = methods};
 
 static double opt_timeout(lua_State *L, int arg) {
   (void)lc_deadline(L, arg, "timeout");
@@ -167,11 +198,17 @@ static void opt_action(lua_State *L, int arg, conc_msg *action) {
   lc_pack(L, arg, arg, "action", action);
 }
 
-/*
- * Barrier(parties [, action [, timeout]]): for that many threads; the last one
- * of each round calls a copy of 'action' before all go on; 'timeout' is the
- * default of its waits.
- */
+/***
+Make a barrier.
+@function Barrier
+@tparam integer parties how many threads wait for each other
+@tparam[opt] function action called in each round by the thread that came last,
+before all go on: a copy of it, as it is now
+@tparam[opt] number timeout seconds, for waits that have none of their own
+@raise on arguments that make no sense; on an action that cannot travel
+@usage Barrier(3)
+Barrier{parties = 3, action = print, timeout = 10}
+*/
 int lc_barrier(lua_State *L) {
   static const char *const names[] = {"parties", "action", "timeout", NULL};
   conc_msg action = {0};

@@ -28,12 +28,12 @@ static lc_box *box_at(lua_State *L, int idx) {
 
 conc_obj *lc_testany(lua_State *L, int arg) {
   lc_box *b = box_at(L, arg);
-  return b == NULL ? NULL : b->obj;
+  return b == NULL ? NULL : lc_content(b);
 }
 
 int lc_typeerror(lua_State *L, int arg, const conc_class *cls) {
   lc_box *b = box_at(L, arg);
-  if (b != NULL && b->obj == NULL)
+  if (b != NULL && lc_content(b) == NULL)
     return luaL_argerror(
       L, arg, lua_pushfstring(L, "%s expected, this one is closed", cls->name));
   return luaL_typeerror(L, arg, cls->name);
@@ -41,7 +41,7 @@ int lc_typeerror(lua_State *L, int arg, const conc_class *cls) {
 
 static int box_gc(lua_State *L) {
   lc_box *b = box_at(L, 1);
-  if (b == NULL || b->obj == NULL)
+  if (b == NULL || b->obj == NULL || b->owner != NULL)
     return 0;
   conc_obj *o = b->obj;
   const lc_type *t = type_of(o->cls);
@@ -62,17 +62,18 @@ static int box_tostring(lua_State *L) {
   lc_box *b = box_at(L, 1);
   if (b == NULL)
     return luaL_typeerror(L, 1, "object of conc");
-  if (b->obj == NULL)
+  conc_obj *o = lc_content(b);
+  if (o == NULL)
     lua_pushliteral(L, "(closed)");
   else
-    lua_pushfstring(L, "%s: %p", b->obj->cls->name, (void *)b->obj);
+    lua_pushfstring(L, "%s: %p", o->cls->name, (void *)o);
   return 1;
 }
 
-static const luaL_Reg common[] = {{"__gc", box_gc},
-                                  {"__eq", box_eq},
-                                  {"__tostring", box_tostring},
-                                  {NULL, NULL}};
+static const luaL_Reg common[] = {
+  {"__eq", box_eq}, {"__tostring", box_tostring}, {NULL, NULL}};
+
+static const luaL_Reg finalizer[] = {{"__gc", box_gc}, {NULL, NULL}};
 
 /* An __index of the type's own gets the method table as second upvalue. */
 static void set_index(lua_State *L, const lc_type *t) {
@@ -92,6 +93,8 @@ static void set_index(lua_State *L, const lc_type *t) {
 static void make_metatable(lua_State *L, const lc_type *t) {
   lua_createtable(L, 0, 8);
   lc_setfuncs(L, common);
+  if (!t->owned)
+    lc_setfuncs(L, finalizer);
   if (t->metamethods != NULL)
     lc_setfuncs(L, t->metamethods);
   set_index(L, t);
@@ -101,22 +104,68 @@ static void make_metatable(lua_State *L, const lc_type *t) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, t);
 }
 
+static void push_metatable(lua_State *L, const lc_type *t) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, t) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  make_metatable(L, t);
+}
+
+static lc_box *push_box(lua_State *L, int uservalues) {
+  lc_box *b = lua_newuserdatauv(L, sizeof *b, uservalues);
+  *b = (lc_box){.mark = lc_mark(b)};
+  return b;
+}
+
 lc_box *lc_newbox(lua_State *L, const conc_class *cls) {
   const lc_type *t = type_of(cls);
   luaL_checkstack(L, 6, NULL);
-  lc_box *b = lua_newuserdatauv(L, sizeof *b, t->uservalues);
-  b->mark = lc_mark(b);
-  b->obj = NULL;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, t) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    make_metatable(L, t);
-  }
+  lc_box *b = push_box(L, t->uservalues);
+  push_metatable(L, t);
   lua_setmetatable(L, -2);
   return b;
 }
 
-/* Push the table object -> its userdata here. */
-static void push_objects(lua_State *L) {
+void lc_newowned(lua_State *L, conc_obj *o, int owner) {
+  const lc_type *t = type_of(o->cls);
+  owner = lua_absindex(L, owner);
+  luaL_checkstack(L, 6, NULL);
+  lc_box *b = push_box(L, 1);
+  b->obj = o;
+  b->owner = lua_touserdata(L, owner);
+  lua_pushvalue(L, owner);
+  lua_setiuservalue(L, -2, 1);
+  push_metatable(L, t);
+  lua_setmetatable(L, -2);
+}
+
+/* Push a box with a reference of its own to an object whose type has none. */
+static void push_holder(lua_State *L, conc_obj *o) {
+  static const char meta_key = 0;
+  lc_box *b = push_box(L, 0);
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key) != LUA_TTABLE) {
+    lua_pop(L, 1);
+    lua_newtable(L);
+    lc_setfuncs(L, finalizer);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &meta_key);
+  }
+  lua_setmetatable(L, -2);
+  b->obj = conc_retain(o);
+}
+
+/* Push a new box with a reference of its own, by itself or by its owner. */
+static void push_another(lua_State *L, conc_obj *o) {
+  if (type_of(o->cls)->owned) {
+    push_holder(L, o);
+    lc_newowned(L, o, -1);
+    lua_remove(L, -2);
+  } else {
+    lc_newbox(L, o->cls)->obj = conc_retain(o);
+  }
+}
+
+void lc_pushobjects(lua_State *L) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, &objects_key) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
@@ -132,7 +181,7 @@ static void push_objects(lua_State *L) {
 void lc_remember(lua_State *L, int idx) {
   conc_obj *o = lc_testany(L, idx);
   idx = lua_absindex(L, idx);
-  push_objects(L);
+  lc_pushobjects(L);
   lua_pushvalue(L, idx);
   lua_rawsetp(L, -2, o);
   lua_pop(L, 1);
@@ -140,11 +189,11 @@ void lc_remember(lua_State *L, int idx) {
 
 void lc_push(lua_State *L, conc_obj *o) {
   luaL_checkstack(L, 8, NULL);
-  push_objects(L);
+  lc_pushobjects(L);
   if (lua_rawgetp(L, -1, o) != LUA_TUSERDATA ||
       lc_testany(L, -1) != o) { /* finalized, and not yet collected */
     lua_pop(L, 1);
-    lc_newbox(L, o->cls)->obj = conc_retain(o);
+    push_another(L, o);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, -3, o);
   }
@@ -284,6 +333,18 @@ void lc_function(lua_State *L, int arg, const char *name) {
   lua_pop(L, 1);
 }
 
+int lc_countargs(lua_State *L, int idx, int arg) {
+  if (lua_type(L, idx) != LUA_TTABLE)
+    lc_argerror(L, arg, "args", "table expected, got %s", lc_nameof(L, idx));
+  lua_getfield(L, idx, "n");
+  lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1)
+                                       : (lua_Integer)lua_rawlen(L, idx);
+  lua_pop(L, 1);
+  if (n < 0 || n > 10000)
+    lc_argerror(L, arg, "args", "0 to 10000 of them expected");
+  return (int)n;
+}
+
 /* ---- Waiting ---- */
 
 conc_parker *lc_self(lua_State *L) {
@@ -301,17 +362,27 @@ static int nothing(lua_State *L) {
 /*
  * A hook was set while we waited: lua.c does so from its signal handler, and
  * the hook raises "interrupted!".  Calling any function runs it.  It stands on
- * the main coroutine, so it is copied when another one waits.
+ * the main coroutine, so it moves over when another one waits, and back when
+ * it has not raised: then it is a debugger's, no news from now on.
  */
 static void run_hook(lua_State *L, lc_state *S) {
-  lua_Hook hook = lua_gethook(S->main);
+  lua_State *main = S->main;
+  lua_Hook hook = lua_gethook(main), own = lua_gethook(L);
+  int mask = lua_gethookmask(main), count = lua_gethookcount(main);
+  int ownmask = lua_gethookmask(L), owncount = lua_gethookcount(L);
   if (hook == NULL)
     return;
-  if (L != S->main)
-    lua_sethook(L, hook, lua_gethookmask(S->main), lua_gethookcount(S->main));
+  if (L != main) {
+    lua_sethook(main, NULL, 0, 0);
+    lua_sethook(L, hook, mask, count);
+  }
   lua_pushcfunction(L, nothing);
   lua_call(L, 0, 0);
-  S->hook = hook; /* it did not raise: a debugger's, no news from now on */
+  if (L != main) {
+    lua_sethook(L, own, ownmask, owncount);
+    lua_sethook(main, hook, mask, count);
+  }
+  S->hook = hook;
 }
 
 bool lc_again(lua_State *L, apr_status_t st) {

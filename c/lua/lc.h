@@ -29,31 +29,40 @@ typedef struct lc_type {
   /* Called before the last reference of this box goes; may be NULL. */
   void (*dropped)(conc_obj *o);
   int uservalues; /* of the userdata */
+  bool owned;     /* boxes of it have an owner, and no finalizer */
 } lc_type;
 
 /* Every type, ended by NULL (types.c). */
 extern const lc_type *const lc_types[];
 
 /*
- * A box is the userdata that holds one reference.  'mark' tells boxes from
- * other people's userdata without a look at the metatable.
+ * A box is the userdata by which a state holds an object.  'mark' tells boxes
+ * from other people's userdata without a look at the metatable.
+ *
+ * A box has a reference of its own, or it is one of many with an owner: the
+ * box (its user value) that has the reference and the finalizer for all.
  */
 typedef struct lc_box {
   uintptr_t mark;
   conc_obj *obj; /* NULL: not yet made, or closed */
+  struct lc_box *owner; /* NULL: this one */
 } lc_box;
 
 static inline uintptr_t lc_mark(const lc_box *b) {
   return (uintptr_t)b ^ (uintptr_t)0x636f6e63626f7821u;
 }
 
+static inline conc_obj *lc_content(const lc_box *b) {
+  return b->owner == NULL || b->owner->obj != NULL ? b->obj : NULL;
+}
+
 /* The object of class 'cls' at 'arg', or NULL. */
 static inline conc_obj *lc_test(lua_State *L, int arg, const conc_class *cls) {
   lc_box *b = lua_touserdata(L, arg);
-  if (b == NULL || lua_rawlen(L, arg) != sizeof *b || b->mark != lc_mark(b) ||
-      b->obj == NULL || b->obj->cls != cls)
+  if (b == NULL || lua_rawlen(L, arg) != sizeof *b || b->mark != lc_mark(b))
     return NULL;
-  return b->obj;
+  conc_obj *o = lc_content(b);
+  return o == NULL || o->cls != cls ? NULL : o;
 }
 
 /* The conc object of any class at 'arg', or NULL. */
@@ -73,12 +82,18 @@ static inline void *lc_check(lua_State *L, int arg, const conc_class *cls) {
 /* Push an empty box of the class; the constructor of core fills box->obj. */
 lc_box *lc_newbox(lua_State *L, const conc_class *cls);
 
+/* Push a box with an owner, which is the box at 'owner', for 'o'. */
+void lc_newowned(lua_State *L, conc_obj *o, int owner);
+
 /*
  * Push the userdata of 'o' in this state: the one it has here already, or a
  * new one with a reference of its own.  Needs a few stack slots; raises on
  * memory.
  */
 void lc_push(lua_State *L, conc_obj *o);
+
+/* Push the table of the objects that are here: address -> userdata, weak. */
+void lc_pushobjects(lua_State *L);
 
 /* Remember that the object of the box at 'idx' may come back to this state. */
 void lc_remember(lua_State *L, int idx);
@@ -132,6 +147,10 @@ void lc_function(lua_State *L, int arg, const char *name);
 /* What to call the value at 'idx': the __name of its metatable or its type. */
 const char *lc_nameof(lua_State *L, int idx);
 
+/* How many arguments the table 'args' at 'idx' holds: its field n, or its
+   length; raises, calling it argument 'arg'. */
+int lc_countargs(lua_State *L, int idx, int arg);
+
 /* ---- Waiting ---- */
 
 /* Who waits when this state waits. */
@@ -170,8 +189,8 @@ int lc_fail(lua_State *L, apr_status_t st);
 /*
  * Pack the values at first..last into *m, which owns nothing before.  Raises
  * with the path of what cannot travel, where 'name' is what to call a single
- * value; of several they are name[1], name[2] ..., but "fn" and "target" are
- * followed by args[1], args[2] ...  After a raise *m owns nothing.
+ * value; of several they are name[1], name[2] ..., but "fn", "target" and
+ * "init" are followed by args[1], args[2] ...  After a raise *m owns nothing.
  */
 void lc_pack(lua_State *L, int first, int last, const char *name, conc_msg *m);
 

@@ -1,3 +1,12 @@
+/***
+A condition: threads that hold a lock wait for others, who hold it in turn, to
+say that something has changed.
+
+Of a plain Lock nobody knows the holder: it counts as held when anybody holds
+it.
+@classmod Condition
+*/
+
 #include "core/condition.h"
 
 #include "core/lock.h"
@@ -11,12 +20,7 @@ static conc_condition *check(lua_State *L) {
 
 /* Its lock: the methods of the lock, told of the lock. */
 
-/*
- * condition:acquire([timeout]) acquires its lock.  Returns the condition
- * itself, or false, "timeout".
- */
-static int condition_acquire(lua_State *L) {
-  conc_condition *c = check(L);
+static int acquire_slowly(lua_State *L, conc_condition *c) {
   lc_nomore(L, 2);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   apr_status_t st;
@@ -28,6 +32,23 @@ static int condition_acquire(lua_State *L) {
   return lc_acquired(L, st);
 }
 
+/***
+Acquire its lock.
+@function acquire
+@tparam[opt] number timeout seconds to wait for at most; nil is for ever, 0 is
+not at all
+@treturn Condition the condition itself; or `false, "timeout"`
+@raise when the wait is cancelled or interrupted; the lock is not held then
+@usage local held <close> = condition:acquire() -- until the end of the scope
+*/
+static int condition_acquire(lua_State *L) {
+  conc_condition *c = check(L);
+  if (lua_gettop(L) == 1 &&
+      conc_condition_acquire(c, lc_self(L), CONC_NOW) == APR_SUCCESS)
+    return 1;
+  return acquire_slowly(L, c);
+}
+
 static int release(lua_State *L, conc_condition *c) {
   if (conc_condition_release(c, lc_self(L)) == APR_SUCCESS)
     return 0;
@@ -36,7 +57,11 @@ static int release(lua_State *L, conc_condition *c) {
                                              : "is not held");
 }
 
-/* condition:release() releases its lock; raises as that would. */
+/***
+Release its lock.
+@function release
+@raise when the lock would
+*/
 static int condition_release(lua_State *L) {
   conc_condition *c = check(L);
   lc_nomore(L, 1);
@@ -45,7 +70,11 @@ static int condition_release(lua_State *L) {
 
 static int condition_close(lua_State *L) { return release(L, check(L)); }
 
-/* condition:locked() -> boolean: does anybody hold its lock? */
+/***
+Does anybody hold its lock?
+@function locked
+@treturn boolean
+*/
 static int condition_locked(lua_State *L) {
   conc_condition *c = check(L);
   lc_nomore(L, 1);
@@ -69,11 +98,16 @@ static apr_status_t await(lua_State *L, conc_condition *c, conc_time deadline) {
   return st;
 }
 
-/*
- * condition:wait([timeout]): release the lock, however often it is held, wait
- * to be notified, take the lock back.  Returns true, or false, "timeout".
- * Raises when the lock is not held.
- */
+/***
+Release the lock, however often it is held; wait to be notified; take the lock
+back as it was. That last step takes as long as others hold the lock, also when
+the time is up or the wait raises.
+@function wait
+@tparam[opt] number timeout seconds to wait for at most; nil is for ever, 0 is
+not at all
+@treturn boolean true; or `false, "timeout"`
+@raise when the lock is not held; when the wait is cancelled or interrupted
+*/
 static int condition_wait(lua_State *L) {
   conc_condition *c = check(L);
   lc_nomore(L, 2);
@@ -89,11 +123,20 @@ static bool satisfied(lua_State *L) {
   return lua_toboolean(L, -1);
 }
 
-/*
- * condition:wait_for(predicate [, timeout]): wait until predicate(), which is
- * called with the lock held, returns something truthy.  Returns what it
- * returned last; followed by "timeout" when that was the end.
- */
+/***
+Wait until a predicate returns something truthy. It is called with the lock
+held: at once, after each notify, and at the end of the timeout.
+@function wait_for
+@tparam function predicate
+@tparam[opt] number timeout seconds to wait for at most, all in all; nil is for
+ever, 0 is not at all
+@return what the predicate returned last; followed by "timeout" if that is not
+truthy
+@raise when the lock is not held; what the predicate raises; when the wait is
+cancelled or interrupted
+@usage local held <close> = condition:acquire()
+condition:wait_for(function() return account.value >= 100 end)
+*/
 static int condition_wait_for(lua_State *L) {
   conc_condition *c = check(L);
   lc_nomore(L, 3);
@@ -118,10 +161,12 @@ static int notify(lua_State *L, conc_condition *c, size_t n) {
   return 0;
 }
 
-/*
- * condition:notify([n]): let the n (1) threads that have waited longest go on,
- * when they get the lock.  Raises when the lock is not held.
- */
+/***
+Let those who have waited longest go on, as soon as they get the lock.
+@function notify
+@tparam[opt=1] integer n how many, at most
+@raise when the lock is not held
+*/
 static int condition_notify(lua_State *L) {
   conc_condition *c = check(L);
   lc_nomore(L, 2);
@@ -129,7 +174,11 @@ static int condition_notify(lua_State *L) {
   return notify(L, c, (lua_Unsigned)n < SIZE_MAX ? (size_t)n : SIZE_MAX);
 }
 
-/* condition:notify_all() */
+/***
+Let all who wait go on, as soon as they get the lock.
+@function notify_all
+@raise when the lock is not held
+*/
 static int condition_notify_all(lua_State *L) {
   conc_condition *c = check(L);
   lc_nomore(L, 1);
@@ -145,8 +194,8 @@ static const luaL_Reg methods[] = {
 static const luaL_Reg metamethods[] = {{"__close", condition_close},
                                        {NULL, NULL}};
 
-const lc_type lc_condition_type = {&conc_condition_class, methods, metamethods,
-                                   NULL, 0};
+const lc_type lc_condition_type = {
+  .cls = &conc_condition_class, .methods = methods, .metamethods = metamethods};
 
 /* The Lock or RLock at 'arg', or NULL when it is nil; raises. */
 static conc_obj *opt_lock(lua_State *L, int arg) {
@@ -159,7 +208,15 @@ static conc_obj *opt_lock(lua_State *L, int arg) {
   return o;
 }
 
-/* Condition([lock]): over a Lock or an RLock; by default a new RLock. */
+/***
+Make a condition.
+@function Condition
+@tparam[opt] Lock|RLock lock its lock, which others may share; by default a new
+RLock
+@usage Condition()
+Condition(lock)
+Condition{lock = lock}
+*/
 int lc_condition(lua_State *L) {
   static const char *const names[] = {"lock", NULL};
   lc_options(L, names);

@@ -1,3 +1,8 @@
+/***
+An event: a flag that threads wait for.
+@classmod Event
+*/
+
 #include "core/event.h"
 
 #include "lua/types.h"
@@ -6,7 +11,11 @@ static conc_event *check(lua_State *L) {
   return lc_check(L, 1, &conc_event_class);
 }
 
-/* event:is_set() -> boolean */
+/***
+Is it set?
+@function is_set
+@treturn boolean
+*/
 static int event_is_set(lua_State *L) {
   conc_event *e = check(L);
   lc_nomore(L, 1);
@@ -14,7 +23,10 @@ static int event_is_set(lua_State *L) {
   return 1;
 }
 
-/* event:set(): everybody who waits goes on, and who comes later does not wait. */
+/***
+Set it: everybody who waits goes on, and who comes later does not wait.
+@function set
+*/
 static int event_set(lua_State *L) {
   conc_event *e = check(L);
   lc_nomore(L, 1);
@@ -22,7 +34,11 @@ static int event_set(lua_State *L) {
   return 0;
 }
 
-/* event:clear(): who comes from now on waits. */
+/***
+Clear it: who comes from now on waits. Those who waited while it was set go on,
+even if they have not got round to it yet.
+@function clear
+*/
 static int event_clear(lua_State *L) {
   conc_event *e = check(L);
   lc_nomore(L, 1);
@@ -30,10 +46,14 @@ static int event_clear(lua_State *L) {
   return 0;
 }
 
-/*
- * event:wait([timeout]): wait until it is set, for at most that many seconds.
- * Returns true, or false, "timeout".
- */
+/***
+Wait until it is set.
+@function wait
+@tparam[opt] number timeout seconds to wait for at most; nil is for ever, 0 is
+not at all
+@treturn boolean true; or `false, "timeout"`
+@raise when the wait is cancelled or interrupted
+*/
 static int event_wait(lua_State *L) {
   conc_event *e = check(L);
   lc_nomore(L, 2);
@@ -52,9 +72,12 @@ static const luaL_Reg methods[] = {{"is_set", event_is_set},
                                    {"wait", event_wait},
                                    {NULL, NULL}};
 
-const lc_type lc_event_type = {&conc_event_class, methods, NULL, NULL, 0};
+const lc_type lc_event_type = {.cls = &conc_event_class, .methods = methods};
 
-/* Event() */
+/***
+Make an event, which is clear.
+@function Event
+*/
 int lc_event(lua_State *L) {
   static const char *const names[] = {NULL};
   lc_options(L, names);

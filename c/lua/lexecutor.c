@@ -55,9 +55,8 @@ static int do_failure_text(lua_State *L) {
   return 0;
 }
 
-/* The error value on the top becomes w->result, somehow. */
-static void keep_failure(lua_State *L, worker *w) {
-  static const lua_CFunction ways[] = {do_failure, do_failure_text};
+/* The error value on the top becomes w->result, one way or the other. */
+static void keep_failure(lua_State *L, worker *w, const lua_CFunction ways[2]) {
   int err = lua_gettop(L);
   for (int i = 0; i < 2; i++) {
     lua_pushcfunction(L, ways[i]);
@@ -69,6 +68,8 @@ static void keep_failure(lua_State *L, worker *w) {
   }
 }
 
+static const lua_CFunction failure[] = {do_failure, do_failure_text};
+
 static void run_task(lua_State *L, worker *w) {
   conc_future_state end = CONC_FUTURE_FINISHED;
   lua_pushcfunction(L, lc_traceback);
@@ -76,7 +77,7 @@ static void run_task(lua_State *L, worker *w) {
   lua_pushlightuserdata(L, w);
   if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
     end = CONC_FUTURE_FAILED;
-    keep_failure(L, w);
+    keep_failure(L, w, failure);
   }
   conc_future_finish(w->future, end, &w->result);
   lua_settop(L, 0);
@@ -105,7 +106,15 @@ static int do_broken(lua_State *L) {
   return 0;
 }
 
+/* The same with the text of a cause that cannot travel */
+static int do_broken_text(lua_State *L) {
+  luaL_tolstring(L, 2, NULL);
+  lua_replace(L, 2);
+  return do_broken(L);
+}
+
 static bool begin(lua_State *L, conc_pool *p) {
+  static const lua_CFunction broken[] = {do_broken, do_broken_text};
   lua_pushcfunction(L, lc_traceback);
   lua_pushcfunction(L, set_up);
   lua_pushlightuserdata(L, (void *)conc_pool_conf_of(p));
@@ -114,14 +123,7 @@ static bool begin(lua_State *L, conc_pool *p) {
     return true;
   }
   worker w = {.future = NULL};
-  int err = lua_gettop(L);
-  lua_pushcfunction(L, do_broken);
-  lua_pushlightuserdata(L, &w);
-  lua_pushvalue(L, err);
-  if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
-    lua_settop(L, err);
-    keep_failure(L, &w); /* a cause that cannot travel */
-  }
+  keep_failure(L, &w, broken);
   conc_pool_break(p, &w.result);
   return false;
 }
@@ -193,15 +195,10 @@ void lc_submit(lua_State *L, conc_pool *p, conc_msg *m) {
 /* ex:submit(fn, ...): a Future */
 static int submit(lua_State *L) {
   conc_executor *ex = lc_checkexecutor(L);
-  conc_future *f;
   conc_msg m;
   lc_function(L, 2, "fn");
   int last = lua_gettop(L);
-  lc_box *box = lc_newbox(L, &conc_future_class);
-  apr_status_t st = conc_future_new(&f);
-  if (st != APR_SUCCESS)
-    return lc_fail(L, st);
-  box->obj = &f->obj;
+  conc_future *f = lc_newfuture(L);
   lc_packing what = {.first = 2, .last = last, .name = "fn", .extra = &f->obj};
   lc_pack_with(L, lc_get(L), &what, &m);
   lc_submit(L, ex->pool, &m);
@@ -242,6 +239,7 @@ static int close_executor(lua_State *L) {
 /* ex:max_workers() */
 static int max_workers(lua_State *L) {
   const conc_pool_conf *conf = conc_pool_conf_of(lc_checkexecutor(L)->pool);
+  lc_nomore(L, 1);
   lua_pushinteger(L, (lua_Integer)conf->max_workers);
   return 1;
 }
@@ -255,7 +253,7 @@ static const luaL_Reg metamethods[] = {{"__close", close_executor},
                                        {NULL, NULL}};
 
 const lc_type lc_executor_type = {&conc_executor_class, methods, metamethods,
-                                  NULL, 0};
+                                  NULL, 0, false};
 
 /* ---- Making ---- */
 
@@ -266,7 +264,7 @@ static const char *check_prefix(lua_State *L, const lc_state *S) {
     return lua_pushfstring(L, "ThreadPoolExecutor-%I",
                            (LUAI_UACINT)conc_root_count(S->root));
   if (lua_type(L, PREFIX) != LUA_TSTRING)
-    lc_argerror(L, 1, "thread_name_prefix", "string expected, got %s",
+    lc_argerror(L, PREFIX, "thread_name_prefix", "string expected, got %s",
                 lc_nameof(L, PREFIX));
   return lua_tostring(L, PREFIX);
 }
@@ -275,19 +273,21 @@ static const char *check_prefix(lua_State *L, const lc_state *S) {
 static void pack_init(lua_State *L, conc_msg *m) {
   int top = lua_gettop(L);
   *m = (conc_msg){0};
+  if (!lua_isnil(L, INITARGS) && !lua_istable(L, INITARGS))
+    lc_argerror(L, INITARGS, "initargs", "table expected, got %s",
+                lc_nameof(L, INITARGS));
   if (lua_isnil(L, INITIALIZER))
     return;
   lc_function(L, INITIALIZER, "initializer");
   lua_pushvalue(L, INITIALIZER);
   if (!lua_isnil(L, INITARGS)) {
-    luaL_checktype(L, INITARGS, LUA_TTABLE);
     lua_getfield(L, INITARGS, "n");
     lua_Integer n = lua_isinteger(L, -1)
                       ? lua_tointeger(L, -1)
                       : (lua_Integer)lua_rawlen(L, INITARGS);
     lua_pop(L, 1);
     if (n < 0 || n > 10000)
-      lc_argerror(L, 1, "initargs", "0 to 10000 of them expected");
+      lc_argerror(L, INITARGS, "initargs", "0 to 10000 of them expected");
     luaL_checkstack(L, (int)n + 10, "too many initargs");
     for (lua_Integer i = 1; i <= n; i++)
       lua_geti(L, INITARGS, i);
@@ -316,13 +316,14 @@ int lc_executor(lua_State *L) {
   conf.arg = lc_libraries_arg(lc_libraries(L));
   conc_release(lc_worker_env(L)); /* made now: it may raise */
   pack_init(L, &conf.init);
-  conf.env = conc_retain(S->env);
   conf.prefix = conc_alloc(strlen(prefix) + 1);
-  if (conf.prefix != NULL)
-    strcpy(conf.prefix, prefix);
-  apr_status_t st = conf.prefix == NULL
-                      ? APR_ENOMEM
-                      : conc_executor_new(&ex, S->root, &conf);
+  if (conf.prefix == NULL) {
+    conc_msg_fini(&conf.init);
+    return lc_fail(L, APR_ENOMEM);
+  }
+  strcpy(conf.prefix, prefix);
+  conf.env = conc_retain(S->env);
+  apr_status_t st = conc_executor_new(&ex, S->root, &conf);
   if (st != APR_SUCCESS)
     return st == CONC_CLOSED
              ? luaL_error(L, "cannot make an executor: the state is closing")

@@ -95,17 +95,23 @@ static int cancel(lua_State *L) {
 }
 
 static int is_cancelled(lua_State *L) {
-  lua_pushboolean(L, conc_future_is(check(L)) == CONC_FUTURE_CANCELLED);
+  conc_future *f = check(L);
+  lc_nomore(L, 1);
+  lua_pushboolean(L, conc_future_is(f) == CONC_FUTURE_CANCELLED);
   return 1;
 }
 
 static int is_running(lua_State *L) {
-  lua_pushboolean(L, conc_future_is(check(L)) == CONC_FUTURE_RUNNING);
+  conc_future *f = check(L);
+  lc_nomore(L, 1);
+  lua_pushboolean(L, conc_future_is(f) == CONC_FUTURE_RUNNING);
   return 1;
 }
 
 static int is_done(lua_State *L) {
-  lua_pushboolean(L, conc_future_done(check(L)));
+  conc_future *f = check(L);
+  lc_nomore(L, 1);
+  lua_pushboolean(L, conc_future_done(f));
   return 1;
 }
 
@@ -127,7 +133,61 @@ static const luaL_Reg metamethods[] = {{"__tostring", to_string},
                                        {NULL, NULL}};
 
 const lc_type lc_future_type = {&conc_future_class, methods, metamethods,
-                                NULL, 0};
+                                NULL, 1, true};
+
+/* ---- Making them ---- */
+
+static void drop_row(conc_obj *o) { conc_row_drop((conc_row *)o); }
+
+const lc_type lc_row_type = {&conc_row_class, NULL, NULL, drop_row, 0, false};
+
+static const char row_key = 0;
+
+/*
+ * Push the box of the row that new futures come from.  Only futures keep their
+ * row; this state knows it by a weak table.
+ */
+static conc_row *push_row(lua_State *L) {
+  lc_pushobjects(L);
+  lua_rawgetp(L, -1, &row_key);
+  conc_row *r = (conc_row *)lc_test(L, -1, &conc_row_class);
+  if (r == NULL) {
+    lua_pop(L, 1);
+    lc_box *box = lc_newbox(L, &conc_row_class);
+    if (conc_row_new(&r) != APR_SUCCESS)
+      lc_fail(L, APR_ENOMEM);
+    box->obj = (conc_obj *)r;
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, -3, &row_key);
+  }
+  lua_remove(L, -2);
+  return r;
+}
+
+/* Forget the row, which has given out all it had; pops its box. */
+static void forget_row(lua_State *L) {
+  lua_pop(L, 1);
+  lc_pushobjects(L);
+  lua_pushnil(L);
+  lua_rawsetp(L, -2, &row_key);
+  lua_pop(L, 1);
+}
+
+conc_future *lc_newfuture(lua_State *L) {
+  luaL_checkstack(L, 10, NULL);
+  conc_row *r = push_row(L);
+  conc_future *f = conc_row_next(r);
+  if (f == NULL) {
+    forget_row(L);
+    r = push_row(L);
+    f = conc_row_next(r);
+  }
+  lc_newowned(L, &f->obj, -1);
+  lua_remove(L, -2);
+  return f;
+}
+
+/* ---- Waiting for several ---- */
 
 /* Sleep until the word of one of the futures moves on from what it is. */
 static apr_status_t sleep_on(lua_State *L, lua_Integer n, conc_time deadline) {

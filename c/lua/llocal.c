@@ -29,7 +29,11 @@ static void initialize(lua_State *L, local *l) {
   int n = lc_unpack_copy(L, &l->init);
   lua_pushvalue(L, 1);
   lua_insert(L, top + 2);
-  lua_call(L, n, 0);
+  if (lua_pcall(L, n, 0, 0) == LUA_OK)
+    return;
+  lua_pushnil(L); /* the next use tries again */
+  lua_setiuservalue(L, 1, 1);
+  lua_error(L);
 }
 
 /* Push this thread's fields, making them at the first use. */
@@ -74,7 +78,7 @@ static const luaL_Reg metamethods[] = {{"__index", get},
                                        {"__pairs", all},
                                        {NULL, NULL}};
 
-const lc_type lc_local_type = {&local_class, NULL, metamethods, NULL, 1};
+const lc_type lc_local_type = {&local_class, NULL, metamethods, NULL, 1, false};
 
 /* Local([init [, args]]): init(l, table.unpack(args)) runs in each thread that
    uses it, before the first use there */
@@ -86,20 +90,16 @@ int lc_local(lua_State *L) {
   if (l == NULL)
     return lc_fail(L, APR_ENOMEM);
   box->obj = &l->obj;
-  if (lua_isnil(L, 1))
+  if (lua_isnil(L, 1) && lua_isnil(L, 2))
     return 1;
   lc_function(L, 1, "init");
-  lua_Integer n = 0;
-  if (!lua_isnil(L, 2)) {
-    luaL_checktype(L, 2, LUA_TTABLE);
-    n = luaL_len(L, 2);
-  }
-  luaL_checkstack(L, (int)n + 10, "too many args");
+  int n = lua_isnil(L, 2) ? 0 : lc_countargs(L, 2, 2);
+  luaL_checkstack(L, n + 10, "too many args");
   lua_pushvalue(L, 1);
-  for (lua_Integer i = 1; i <= n; i++)
+  for (int i = 1; i <= n; i++)
     lua_geti(L, 2, i);
   conc_msg m;
-  lc_pack(L, 4, 4 + (int)n, "fn", &m);
+  lc_pack(L, 4, 4 + n, "init", &m);
   l->init = m;
   lua_settop(L, 3);
   return 1;

@@ -1,3 +1,16 @@
+/***
+A lock: one thread holds it at a time.
+
+It has no owner: any thread may release it, and a thread that acquires it twice
+waits for itself; see `RLock`. A thread that comes at the right moment may
+overtake those who wait, but none waits much longer than its turn: after about a
+millisecond the lock is handed to the one who has waited longest.
+
+A lock may travel to other threads of the process, in arguments, queues and
+upvalues; it is the same lock there.
+@classmod Lock
+*/
+
 #include "core/lock.h"
 
 #include "lua/acquired.h"
@@ -17,10 +30,15 @@ static int acquire_slowly(lua_State *L, conc_lock *l) {
   return lc_acquired(L, st);
 }
 
-/*
- * lock:acquire([timeout]): wait for at most that many seconds.  Returns the
- * lock itself, or false, "timeout".
- */
+/***
+Wait until the lock is free, and hold it.
+@function acquire
+@tparam[opt] number timeout seconds to wait for at most; nil is for ever, 0 is
+not at all
+@treturn Lock the lock itself; or `false, "timeout"`
+@raise when the wait is cancelled or interrupted; the lock is not held then
+@usage local held <close> = lock:acquire() -- until the end of the scope
+*/
 static int lock_acquire(lua_State *L) {
   conc_lock *l = check(L);
   if (lua_gettop(L) == 1 && conc_latch_try(&l->latch))
@@ -34,7 +52,11 @@ static int release(lua_State *L, conc_lock *l) {
   return 0;
 }
 
-/* lock:release(): any thread may; raises when the lock is free. */
+/***
+Free the lock. Any thread may do so.
+@function release
+@raise when the lock is free; it stays so
+*/
 static int lock_release(lua_State *L) {
   conc_lock *l = check(L);
   lc_nomore(L, 1);
@@ -43,7 +65,11 @@ static int lock_release(lua_State *L) {
 
 static int lock_close(lua_State *L) { return release(L, check(L)); }
 
-/* lock:locked() -> boolean */
+/***
+Does anybody hold it?
+@function locked
+@treturn boolean
+*/
 static int lock_locked(lua_State *L) {
   conc_lock *l = check(L);
   lc_nomore(L, 1);
@@ -58,9 +84,13 @@ static const luaL_Reg methods[] = {{"acquire", lock_acquire},
 
 static const luaL_Reg metamethods[] = {{"__close", lock_close}, {NULL, NULL}};
 
-const lc_type lc_lock_type = {&conc_lock_class, methods, metamethods, NULL, 0};
+const lc_type lc_lock_type = {
+  .cls = &conc_lock_class, .methods = methods, .metamethods = metamethods};
 
-/* Lock() */
+/***
+Make a lock, which is free.
+@function Lock
+*/
 int lc_lock(lua_State *L) {
   static const char *const names[] = {NULL};
   lc_options(L, names);

@@ -160,6 +160,7 @@ typedef struct chunk {
 typedef struct map {
   chunk *chunks; /* a ring of 'room' */
   size_t first, n, room;
+  conc_future *making;  /* of a chunk that is not submitted yet, or was not */
   lua_Integer index;    /* of the item that was given last */
   lua_Integer k, count; /* in the current chunk */
   lua_Integer size;     /* of a chunk */
@@ -173,8 +174,15 @@ enum { MAP = 2, RESULTS, ODD, CALL, INPUT, EXECUTOR };
 
 static int up(int i) { return lua_upvalueindex(i); }
 
+static void drop_making(map *m) {
+  if (m->making != NULL)
+    conc_release(&m->making->obj);
+  m->making = NULL;
+}
+
 /* Cancel what has not started and forget the rest. */
 static void abandon(map *m) {
+  drop_making(m);
   for (; m->n > 0; m->n--) {
     chunk *c = &m->chunks[m->first];
     (void)conc_future_cancel(c->future);
@@ -229,23 +237,24 @@ static void make_room(lua_State *L, map *m) {
 
 /* Submit the chunk on the stack: function, star, items from 'at' on; pop it. */
 static void submit_chunk(lua_State *L, map *m, conc_pool *p, int at) {
+  lc_packing what = {.first = at, .last = lua_gettop(L), .name = "fn",
+                     .apart = at + 1};
   lua_Integer count = lua_gettop(L) - at - 1;
   conc_future *f;
   conc_msg msg;
   make_room(L, m);
-  lc_box *box = lc_newbox(L, &conc_future_class);
+  drop_making(m);
   apr_status_t st = conc_future_new(&f);
   if (st != APR_SUCCESS)
     lc_fail(L, st);
   f->chunk = true;
-  box->obj = &f->obj;
-  lc_packing what = {.first = at, .last = lua_gettop(L) - 1, .name = "fn",
-                     .apart = at + 1, .extra = &f->obj};
+  what.extra = &f->obj;
+  m->making = f;
   lc_pack_with(L, lc_get(L), &what, &msg);
   lc_submit(L, p, &msg);
+  m->making = NULL;
   m->chunks[(m->first + m->n++) % m->room] = (chunk){f, count};
   m->flying += count;
-  box->obj = NULL; /* the map has the reference now */
   lua_settop(L, at - 1);
 }
 
@@ -449,6 +458,7 @@ static int start_map(lua_State *L, bool star) {
   bool sequence = lua_type(L, 3) == LUA_TTABLE;
   map settings = {.star = star};
   lc_self(L);
+  lc_nomore(L, 4);
   lc_function(L, 2, "fn");
   if (!sequence && lua_type(L, 3) != LUA_TFUNCTION)
     return lc_argerror(L, 3, "xs", "sequence or iterator expected, got %s",

@@ -20,17 +20,25 @@ static conc_queue *check(lua_State *L) {
   return (conc_queue *)o;
 }
 
+/* One with task tracking and shutdown. */
+static conc_queue *check_tracked(lua_State *L) {
+  if (lc_test(L, 1, &conc_queue_simple) != NULL)
+    lc_typeerror(L, 1, &conc_queue_fifo);
+  return check(L);
+}
+
 /* ---- Priorities ---- */
 
 /*
  * The priority at 'idx', which may be nil: then the item at 2 is its own.
- * A string is copied only when the queue is about to get it.
+ * A string is copied only when the queue is about to get it.  To the caller it
+ * was argument 'arg'.
  */
-static void check_priority(lua_State *L, int idx) {
+static void check_priority(lua_State *L, int idx, int arg) {
   if (lua_isnoneornil(L, idx)) {
     int type = lua_type(L, 2);
     if (type != LUA_TNUMBER && type != LUA_TSTRING)
-      lc_argerror(L, 3, "priority",
+      lc_argerror(L, arg, "priority",
                   "needed, since the item is a %s and not a number or a string",
                   luaL_typename(L, 2));
     lua_settop(L, 3);
@@ -38,10 +46,10 @@ static void check_priority(lua_State *L, int idx) {
   }
   int type = lua_type(L, idx);
   if (type != LUA_TNUMBER && type != LUA_TSTRING)
-    lc_argerror(L, idx - 1, "priority", "number or string expected, got %s",
+    lc_argerror(L, arg, "priority", "number or string expected, got %s",
                 luaL_typename(L, idx));
   if (type == LUA_TNUMBER && isnan(lua_tonumber(L, idx)))
-    lc_argerror(L, idx - 1, "priority", "must not be NaN");
+    lc_argerror(L, arg, "priority", "must not be NaN");
 }
 
 static apr_status_t make_priority(lua_State *L, int idx, conc_priority *p) {
@@ -122,7 +130,7 @@ static int priority_put(lua_State *L) {
   conc_time deadline = lc_deadline(L, 3, "timeout");
   luaL_checkany(L, 2);
   lc_nomore(L, 4);
-  check_priority(L, 4);
+  check_priority(L, 4, 4);
   return put(L, q, deadline, 4);
 }
 
@@ -142,7 +150,7 @@ static int priority_put_nowait(lua_State *L) {
   lua_settop(L, 3);
   lua_pushnil(L);
   lua_insert(L, 3);
-  check_priority(L, 4);
+  check_priority(L, 4, 3);
   return put(L, q, CONC_NOW, 4);
 }
 
@@ -237,20 +245,25 @@ static int qsize(lua_State *L) {
 }
 
 static int empty(lua_State *L) {
-  lua_pushboolean(L, conc_queue_len(check(L)) == 0);
+  conc_queue *q = check(L);
+  lc_nomore(L, 1);
+  lua_pushboolean(L, conc_queue_len(q) == 0);
   return 1;
 }
 
 static int full(lua_State *L) {
   conc_queue *q = check(L);
   size_t capacity = conc_queue_capacity(q);
+  lc_nomore(L, 1);
   lua_pushboolean(L, capacity != 0 && conc_queue_len(q) >= capacity);
   return 1;
 }
 
 /* q:maxsize(): 0 when there is no bound */
 static int maxsize(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)conc_queue_capacity(check(L)));
+  conc_queue *q = check(L);
+  lc_nomore(L, 1);
+  lua_pushinteger(L, (lua_Integer)conc_queue_capacity(q));
   return 1;
 }
 
@@ -258,7 +271,7 @@ static int maxsize(lua_State *L) {
 
 /* q:task_done(): raises when it is called more often than put */
 static int task_done(lua_State *L) {
-  conc_queue *q = check(L);
+  conc_queue *q = check_tracked(L);
   lc_nomore(L, 1);
   if (conc_queue_task_done(q) != APR_SUCCESS)
     return luaL_error(L, "task_done was called more often than put");
@@ -267,7 +280,7 @@ static int task_done(lua_State *L) {
 
 /* q:join([timeout]): true when every item put was marked, or nil, "timeout" */
 static int join(lua_State *L) {
-  conc_queue *q = check(L);
+  conc_queue *q = check_tracked(L);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   apr_status_t st;
   lc_nomore(L, 2);
@@ -280,14 +293,16 @@ static int join(lua_State *L) {
 /* q:shutdown{immediate = false} */
 static int shut_down(lua_State *L) {
   static const char *const names[] = {"immediate", NULL};
-  conc_queue *q = check(L);
+  conc_queue *q = check_tracked(L);
   lc_options_at(L, 2, names);
   conc_queue_shutdown(q, lc_optboolean(L, 2, "immediate", false));
   return 0;
 }
 
 static int is_shutdown(lua_State *L) {
-  lua_pushboolean(L, conc_queue_is_shutdown(check(L)));
+  conc_queue *q = check(L);
+  lc_nomore(L, 1);
+  lua_pushboolean(L, conc_queue_is_shutdown(q));
   return 1;
 }
 
@@ -322,11 +337,11 @@ static const luaL_Reg simple_methods[] = {
   {"items", items},    {"qsize", qsize},
   {"empty", empty},    {NULL, NULL}};
 
-const lc_type lc_fifo_type = {&conc_queue_fifo, methods, NULL, NULL, 0};
-const lc_type lc_lifo_type = {&conc_queue_lifo, methods, NULL, NULL, 0};
+const lc_type lc_fifo_type = {&conc_queue_fifo, methods, NULL, NULL, 0, false};
+const lc_type lc_lifo_type = {&conc_queue_lifo, methods, NULL, NULL, 0, false};
 const lc_type lc_priority_type = {&conc_queue_priority, priority_methods, NULL,
-                                  NULL, 0};
-const lc_type lc_simple_type = {&conc_queue_simple, simple_methods, NULL, NULL, 0};
+                                  NULL, 0, false};
+const lc_type lc_simple_type = {&conc_queue_simple, simple_methods, NULL, NULL, 0, false};
 
 static int new_queue(lua_State *L, const conc_class *cls,
                      conc_queue_kind kind) {

@@ -1,3 +1,12 @@
+/***
+A lock that its holder may acquire again; it is free when it was released as
+often.
+
+It belongs to the thread that acquired it, in whichever of its coroutines, and
+only that thread may release it.
+@classmod RLock
+*/
+
 #include "core/rlock.h"
 
 #include "lua/acquired.h"
@@ -7,12 +16,7 @@ static conc_rlock *check(lua_State *L) {
   return lc_check(L, 1, &conc_rlock_class);
 }
 
-/*
- * rlock:acquire([timeout]): at once when this thread holds it already, one
- * level deeper.  Returns the lock itself, or false, "timeout".
- */
-static int rlock_acquire(lua_State *L) {
-  conc_rlock *l = check(L);
+static int acquire_slowly(lua_State *L, conc_rlock *l) {
   lc_nomore(L, 2);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   apr_status_t st;
@@ -24,6 +28,24 @@ static int rlock_acquire(lua_State *L) {
   return lc_acquired(L, st);
 }
 
+/***
+Wait until the lock is free, and hold it; or hold it one level deeper, at once,
+if this thread does already.
+@function acquire
+@tparam[opt] number timeout seconds to wait for at most; nil is for ever, 0 is
+not at all
+@treturn RLock the lock itself; or `false, "timeout"`
+@raise when the wait is cancelled or interrupted; the lock is not held then
+@usage local held <close> = rlock:acquire() -- until the end of the scope
+*/
+static int rlock_acquire(lua_State *L) {
+  conc_rlock *l = check(L);
+  if (lua_gettop(L) == 1 &&
+      conc_rlock_acquire(l, lc_self(L), CONC_NOW) == APR_SUCCESS)
+    return 1;
+  return acquire_slowly(L, l);
+}
+
 static int release(lua_State *L, conc_rlock *l) {
   if (conc_rlock_release(l, lc_self(L)) == APR_SUCCESS)
     return 0;
@@ -32,7 +54,11 @@ static int release(lua_State *L, conc_rlock *l) {
                          : "cannot release an RLock that is not held");
 }
 
-/* rlock:release(): one level; raises unless this thread holds it. */
+/***
+Give one level back; with the last the lock is free.
+@function release
+@raise unless this thread holds it
+*/
 static int rlock_release(lua_State *L) {
   conc_rlock *l = check(L);
   lc_nomore(L, 1);
@@ -41,7 +67,11 @@ static int rlock_release(lua_State *L) {
 
 static int rlock_close(lua_State *L) { return release(L, check(L)); }
 
-/* rlock:locked() -> boolean: does any thread hold it? */
+/***
+Does any thread hold it?
+@function locked
+@treturn boolean
+*/
 static int rlock_locked(lua_State *L) {
   conc_rlock *l = check(L);
   lc_nomore(L, 1);
@@ -56,9 +86,13 @@ static const luaL_Reg methods[] = {{"acquire", rlock_acquire},
 
 static const luaL_Reg metamethods[] = {{"__close", rlock_close}, {NULL, NULL}};
 
-const lc_type lc_rlock_type = {&conc_rlock_class, methods, metamethods, NULL, 0};
+const lc_type lc_rlock_type = {
+  .cls = &conc_rlock_class, .methods = methods, .metamethods = metamethods};
 
-/* RLock() */
+/***
+Make a lock, which is free.
+@function RLock
+*/
 int lc_rlock(lua_State *L) {
   static const char *const names[] = {NULL};
   lc_options(L, names);

@@ -1,3 +1,9 @@
+/***
+A semaphore: a count of permits that threads take and give. A BoundedSemaphore
+never has more than it began with.
+@classmod Semaphore
+*/
+
 #include "core/semaphore.h"
 
 #include "lua/acquired.h"
@@ -23,10 +29,15 @@ static int acquire_slowly(lua_State *L, conc_semaphore *s) {
   return lc_acquired(L, st);
 }
 
-/*
- * semaphore:acquire([timeout]): take one permit, waiting for at most that many
- * seconds.  Returns the semaphore itself, or false, "timeout".
- */
+/***
+Take one permit, waiting until there is one.
+@function acquire
+@tparam[opt] number timeout seconds to wait for at most; nil is for ever, 0 is
+not at all
+@treturn Semaphore the semaphore itself; or `false, "timeout"`
+@raise when the wait is cancelled or interrupted; no permit was taken then
+@usage local permit <close> = semaphore:acquire() -- until the end of the scope
+*/
 static int semaphore_acquire(lua_State *L) {
   conc_semaphore *s = check(L);
   if (lua_gettop(L) == 1 && conc_semaphore_try(s))
@@ -45,10 +56,13 @@ static int release(lua_State *L, conc_semaphore *s, uint32_t n) {
                     (int)s->most);
 }
 
-/*
- * semaphore:release([n]): give n (1) permits.  Raises when there would be more
- * than a bounded semaphore began with, and changes nothing then.
- */
+/***
+Give permits.
+@function release
+@tparam[opt=1] integer n how many
+@raise when a bounded semaphore would have more than it began with, any other
+more than 2147483647; nothing is changed then
+*/
 static int semaphore_release(lua_State *L) {
   conc_semaphore *s = check(L);
   lc_nomore(L, 2);
@@ -58,7 +72,11 @@ static int semaphore_release(lua_State *L) {
 
 static int semaphore_close(lua_State *L) { return release(L, check(L), 1); }
 
-/* semaphore:value() -> integer: permits left */
+/***
+Permits left, a moment ago.
+@function value
+@treturn integer
+*/
 static int semaphore_value(lua_State *L) {
   conc_semaphore *s = check(L);
   lc_nomore(L, 1);
@@ -74,10 +92,10 @@ static const luaL_Reg methods[] = {{"acquire", semaphore_acquire},
 static const luaL_Reg metamethods[] = {{"__close", semaphore_close},
                                        {NULL, NULL}};
 
-const lc_type lc_semaphore_type = {&conc_semaphore_class, methods, metamethods,
-                                   NULL, 0};
-const lc_type lc_bounded_type = {&conc_bounded_class, methods, metamethods,
-                                 NULL, 0};
+const lc_type lc_semaphore_type = {
+  .cls = &conc_semaphore_class, .methods = methods, .metamethods = metamethods};
+const lc_type lc_bounded_type = {
+  .cls = &conc_bounded_class, .methods = methods, .metamethods = metamethods};
 
 static int make(lua_State *L, const conc_class *cls) {
   static const char *const names[] = {"value", NULL};
@@ -93,8 +111,18 @@ static int make(lua_State *L, const conc_class *cls) {
   return 1;
 }
 
-/* Semaphore([value]): with that many permits (1). */
+/***
+Make a semaphore.
+@function Semaphore
+@tparam[opt=1] integer value its permits at first
+@usage Semaphore(3)
+Semaphore{value = 3}
+*/
 int lc_semaphore(lua_State *L) { return make(L, &conc_semaphore_class); }
 
-/* BoundedSemaphore([value]): the same, and never more. */
+/***
+Make a semaphore that never has more permits than at first.
+@function BoundedSemaphore
+@tparam[opt=1] integer value
+*/
 int lc_bounded(lua_State *L) { return make(L, &conc_bounded_class); }

@@ -147,24 +147,10 @@ static void run(conc_thread *t, void *prepared) {
 
 enum { TARGET = 1, ARGS, NAME, DAEMON, STACK };
 
-static lua_Integer count_args(lua_State *L) {
-  if (lua_isnil(L, ARGS))
-    return 0;
-  if (lua_type(L, ARGS) != LUA_TTABLE)
-    lc_argerror(L, 1, "args", "table expected, got %s", lc_nameof(L, ARGS));
-  lua_getfield(L, ARGS, "n");
-  lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1)
-                                       : (lua_Integer)lua_rawlen(L, ARGS);
-  lua_pop(L, 1);
-  if (n < 0 || n > 10000)
-    lc_argerror(L, 1, "args", "0 to 10000 of them expected");
-  return n;
-}
-
 /* Pack target and args into *m. */
 static void pack_job(lua_State *L, conc_msg *m) {
   int top = lua_gettop(L);
-  int n = (int)count_args(L);
+  int n = lua_isnil(L, ARGS) ? 0 : lc_countargs(L, ARGS, 1);
   luaL_checkstack(L, n + 10, "too many args");
   lua_pushvalue(L, TARGET);
   for (int i = 1; i <= n; i++)
@@ -173,13 +159,14 @@ static void pack_job(lua_State *L, conc_msg *m) {
   lua_settop(L, top);
 }
 
-static const char *check_name(lua_State *L, int idx) {
+/* The name at 'idx', which errors call argument 'arg'. */
+static const char *check_name(lua_State *L, int idx, int arg) {
   size_t len;
   if (lua_type(L, idx) != LUA_TSTRING)
-    lc_argerror(L, 1, "name", "string expected, got %s", lc_nameof(L, idx));
+    lc_argerror(L, arg, "name", "string expected, got %s", lc_nameof(L, idx));
   const char *name = lua_tolstring(L, idx, &len);
   if (strlen(name) != len)
-    lc_argerror(L, 1, "name", "must not hold a zero byte");
+    lc_argerror(L, arg, "name", "must not hold a zero byte");
   return name;
 }
 
@@ -216,7 +203,7 @@ int lc_thread(lua_State *L) {
   lc_function(L, TARGET, "target");
   bool daemon = lc_optboolean(L, DAEMON, "daemon", S->thread->daemon);
   size_t stack = check_stack(L, S, STACK);
-  const char *name = lua_isnil(L, NAME) ? "" : check_name(L, NAME);
+  const char *name = lua_isnil(L, NAME) ? "" : check_name(L, NAME, 1);
   if (*name == '\0')
     name = default_name(L, S);
   lc_box *box = lc_newbox(L, &conc_thread_class);
@@ -267,6 +254,7 @@ static int start(lua_State *L) {
   if (t->foreign || atomic_load(&t->stage) != CONC_THREAD_NEW)
     return luaL_error(L, "threads can only be started once");
   take_hook(L, t);
+  lc_remember(L, 1); /* enumerate and the like give this userdata */
   apr_status_t st = conc_thread_start(t);
   if (st != APR_SUCCESS)
     return start_failed(L, t, st);
@@ -292,19 +280,23 @@ static int join(lua_State *L) {
   return lc_outcome(L, st);
 }
 
+/* The thread that is the only argument. */
+static conc_thread *check_only(lua_State *L) {
+  conc_thread *t = check(L);
+  lc_nomore(L, 1);
+  return t;
+}
+
 static int name(lua_State *L) {
-  push_name(L, check(L));
+  push_name(L, check_only(L));
   return 1;
 }
 
 /* t:set_name(name); a running thread's name in the OS stays */
 static int set_name(lua_State *L) {
   conc_thread *t = check(L);
-  size_t len;
-  const char *s = luaL_checklstring(L, 2, &len);
   lc_nomore(L, 2);
-  if (strlen(s) != len)
-    return lc_argerror(L, 2, "name", "must not hold a zero byte");
+  const char *s = check_name(L, 2, 2);
   apr_status_t st = conc_thread_set_name(t, s);
   if (st == APR_SUCCESS && t == lc_get(L)->thread && !t->foreign)
     conc_sys_name_thread(s);
@@ -312,21 +304,22 @@ static int set_name(lua_State *L) {
 }
 
 static int is_daemon(lua_State *L) {
-  lua_pushboolean(L, check(L)->daemon);
+  lua_pushboolean(L, check_only(L)->daemon);
   return 1;
 }
 
 static int set_daemon(lua_State *L) {
   conc_thread *t = check(L);
-  luaL_checktype(L, 2, LUA_TBOOLEAN);
   lc_nomore(L, 2);
+  if (lua_type(L, 2) != LUA_TBOOLEAN)
+    lc_argerror(L, 2, "daemon", "boolean expected, got %s", lc_nameof(L, 2));
   if (conc_thread_set_daemon(t, lua_toboolean(L, 2)) != APR_SUCCESS)
     return luaL_error(L, "cannot set daemon: the thread was started");
   return 0;
 }
 
 static int ident(lua_State *L) {
-  conc_thread *t = check(L);
+  conc_thread *t = check_only(L);
   if (atomic_load(&t->stage) == CONC_THREAD_NEW)
     lua_pushnil(L);
   else
@@ -335,7 +328,7 @@ static int ident(lua_State *L) {
 }
 
 static int native_id(lua_State *L) {
-  uint64_t id = conc_thread_native(check(L), lc_self(L));
+  uint64_t id = conc_thread_native(check_only(L), lc_self(L));
   if (id == 0)
     lua_pushnil(L);
   else
@@ -344,7 +337,7 @@ static int native_id(lua_State *L) {
 }
 
 static int is_alive(lua_State *L) {
-  lua_pushboolean(L, conc_thread_alive(check(L)));
+  lua_pushboolean(L, conc_thread_alive(check_only(L)));
   return 1;
 }
 
@@ -368,7 +361,7 @@ static const luaL_Reg metamethods[] = {{"__tostring", to_string},
                                        {NULL, NULL}};
 
 const lc_type lc_thread_type = {&conc_thread_class, methods, metamethods,
-                                NULL, 0};
+                                NULL, 0, false};
 
 /* ---- Functions of the module ---- */
 
@@ -461,6 +454,7 @@ static snapshot *push_snapshot(lua_State *L, conc_root *r) {
 static int enumerate(lua_State *L) {
   lc_nomore(L, 0);
   conc_thread *me = current(L);
+  lua_settop(L, 0); /* the registry keeps it */
   main_thread(L);
   lua_createtable(L, 8, 0);
   lua_Integer n = 0;

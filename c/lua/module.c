@@ -4,6 +4,7 @@
 
 #include "base/init.h"
 #include "base/mem.h"
+#include "core/blob.h"
 #include "lua/errors.h"
 #include "lua/names.h"
 #include "lua/state.h"
@@ -67,9 +68,11 @@ static int sendable(lua_State *L) {
 static int stats(lua_State *L) {
   lc_state *S = lc_get(L);
   lc_nomore(L, 0);
-  lua_createtable(L, 0, 2);
+  lua_createtable(L, 0, 3);
   lua_pushinteger(L, (lua_Integer)conc_obj_count());
   lua_setfield(L, -2, "objects");
+  lua_pushinteger(L, (lua_Integer)conc_blob_count());
+  lua_setfield(L, -2, "cached");
   lua_pushinteger(L, S->root == NULL
                        ? 0
                        : (lua_Integer)conc_root_threads(S->root, NULL, 0));

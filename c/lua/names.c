@@ -69,6 +69,14 @@ static void push_longer(lua_State *L, int name, int key) {
   lua_concat(L, 3);
 }
 
+static bool is_globals(lua_State *L, int idx) {
+  lua_pushvalue(L, idx);
+  lua_pushglobaltable(L);
+  bool yes = lua_rawequal(L, -1, -2);
+  lua_pop(L, 2);
+  return yes;
+}
+
 /*
  * Know what the table on the top holds under string keys.  Of _G only C
  * functions: what a script defines there is its own, not a library's.
@@ -86,7 +94,7 @@ static void know_fields(lua_State *L, int known, int name, int depth,
       int longer = lua_gettop(L);
       lua_pushvalue(L, t + 2);
       know(L, known, longer);
-      if (type == LUA_TTABLE && depth > 0) {
+      if (type == LUA_TTABLE && depth > 0 && !is_globals(L, t + 2)) {
         lua_pushvalue(L, t + 2);
         know_fields(L, known, longer, depth - 1, false);
         lua_pop(L, 1);
@@ -109,10 +117,10 @@ static void know_module(lua_State *L, int known, int loaded, int name) {
 static void know_contents(lua_State *L, int known, int loaded, int name) {
   lua_pushvalue(L, name);
   if (lua_rawget(L, loaded) == LUA_TTABLE) {
-    lua_pushglobaltable(L);
-    bool global = lua_rawequal(L, -1, -2);
-    lua_pop(L, 1);
-    know_fields(L, known, name, global ? 0 : 1, global);
+    bool global = is_globals(L, -1);
+    /* package.preload and the like are this state's own. */
+    bool shallow = global || strcmp(lua_tostring(L, name), "package") == 0;
+    know_fields(L, known, name, shallow ? 0 : 1, global);
   }
   lua_pop(L, 1);
 }
@@ -137,14 +145,18 @@ static void each_module(lua_State *L, int known, int loaded, knower *f) {
   }
 }
 
-static uint64_t count_modules(lua_State *L, int loaded) {
-  uint64_t n = 1;
+uint64_t lc_fingerprint(lua_State *L, int idx) {
+  uint64_t sum = 1;
+  idx = lua_absindex(L, idx);
   lua_pushnil(L);
-  while (lua_next(L, loaded)) {
+  while (lua_next(L, idx)) {
+    uint64_t value = (uint64_t)(uintptr_t)lua_topointer(L, -1);
     lua_pop(L, 1);
-    n++;
+    uint64_t key = (uint64_t)(uintptr_t)lua_topointer(L, -1);
+    uint64_t pair = (key ^ value * 0x9e3779b97f4a7c15u) * 0xff51afd7ed558ccdu;
+    sum += (pair ^ pair >> 32) | 1;
   }
-  return n;
+  return sum;
 }
 
 bool lc_refresh_names(lua_State *L, lc_state *S) {
@@ -152,12 +164,12 @@ bool lc_refresh_names(lua_State *L, lc_state *S) {
   luaL_checkstack(L, 20, NULL);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
   int loaded = top + 1;
-  uint64_t count = count_modules(L, loaded);
-  if (count == S->names) {
+  uint64_t print = lc_fingerprint(L, loaded);
+  if (print == S->names) {
     lua_settop(L, top);
     return false;
   }
-  S->names = count;
+  S->names = print;
   lc_pushknown(L);
   int known = top + 2;
   /* A module may be in another's table: its own name comes first. */

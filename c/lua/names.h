@@ -31,6 +31,12 @@ bool lc_mayknow(const lc_state *S, const void *p);
 bool lc_refresh_names(lua_State *L, lc_state *S);
 
 /*
+ * A number that (very likely) changes when a key or a table, function or
+ * string of the table at 'idx' does.
+ */
+uint64_t lc_fingerprint(lua_State *L, int idx);
+
+/*
  * Push the value with that name, requiring its module; raises when there is
  * none.
  */

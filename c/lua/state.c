@@ -9,10 +9,7 @@
 
 static const char state_key = 0;
 
-/*
- * How long threads that nobody waits for get to leave at the end, and how long
- * the others do when a host says so.
- */
+/* How long threads that nobody waits for get to leave at the end: ns. */
 static const int64_t GRACE = 200000000;
 
 /* New since we last looked?  Then somebody wants the state back. */
@@ -31,7 +28,9 @@ static int state_gc(lua_State *L) {
   conc_parker *self = S->self;
   if (self != NULL && !S->worker) {
     self->poll = NULL;
-    conc_root_close(S->root, self, CONC_FOREVER, GRACE);
+    conc_time end =
+      S->close_limit < 0 ? CONC_FOREVER : conc_after(S->close_limit);
+    conc_root_close(S->root, self, end, GRACE);
     conc_parker_free(self);
   }
   S->self = NULL;
@@ -58,6 +57,7 @@ static lc_state *new_state(lua_State *L, bool worker) {
   lc_state *S = lua_newuserdatauv(L, sizeof *S, 0);
   memset(S, 0, sizeof *S);
   S->worker = worker;
+  S->close_limit = -1;
   S->tid = conc_sys_tid();
   S->packer.state = S;
   push_main(L, S);

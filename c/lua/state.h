@@ -19,6 +19,7 @@ struct lc_state {
   conc_thread *thread; /* who runs here; a reference */
   conc_root *root;     /* the family; a reference */
   conc_obj *env;       /* what workers started here begin with, or NULL */
+  double close_limit;  /* see conc.h */
   bool worker;         /* made by conc, not by a host */
   bool packing;        /* 'packer' is in use */
   uint64_t tid;        /* of the thread that opened it */

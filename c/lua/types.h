@@ -9,7 +9,7 @@ extern const lc_type lc_lock_type, lc_rlock_type, lc_condition_type,
   lc_semaphore_type, lc_bounded_type, lc_event_type, lc_barrier_type,
   lc_fifo_type, lc_lifo_type, lc_priority_type, lc_simple_type, lc_value_type,
   lc_array_type, lc_dict_type, lc_local_type, lc_thread_type, lc_future_type,
-  lc_executor_type;
+  lc_executor_type, lc_row_type;
 
 int lc_lock(lua_State *L);      /* Lock() */
 int lc_rlock(lua_State *L);     /* RLock() */
@@ -28,6 +28,8 @@ int lc_dict(lua_State *L);      /* Dict([table]) */
 int lc_local(lua_State *L);     /* Local([init [, args]]) */
 int lc_thread(lua_State *L);    /* Thread{target =, args =, ...} */
 int lc_executor(lua_State *L);  /* ThreadPoolExecutor([max_workers]) */
+/* Push a new pending Future. */
+struct conc_future *lc_newfuture(lua_State *L);
 int lc_first_done(lua_State *L); /* first_done(futures [, timeout]) */
 
 /* The operations of Dict, which are functions because its fields are keys. */

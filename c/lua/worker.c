@@ -7,6 +7,7 @@
 #include "core/blob.h"
 #include "core/rlock.h"
 #include "lua/module.h"
+#include "lua/names.h"
 #include "lua/state.h"
 
 /* ---- Libraries ---- */
@@ -247,17 +248,6 @@ lua_State *lc_worker_open(conc_thread *t, void *prepared) {
 
 static const char env_key = 0;
 
-static lua_Integer count(lua_State *L, int t) {
-  lua_Integer n = 0;
-  t = lua_absindex(L, t);
-  lua_pushnil(L);
-  while (lua_next(L, t)) {
-    lua_pop(L, 1);
-    n++;
-  }
-  return n;
-}
-
 /*
  * Push a table name -> loader of package.preload (on the top): C functions as
  * their address in this process, Lua functions as they are.
@@ -279,7 +269,7 @@ static void push_preload(lua_State *L) {
   }
 }
 
-/* Push path, cpath, config, preload's size; nils without a package library. */
+/* Push path, cpath, config, preload's fingerprint; nils without the library. */
 static void push_signature(lua_State *L) {
   static const char *const fields[] = {"path", "cpath", "config"};
   if (lua_getglobal(L, LUA_LOADLIBNAME) != LUA_TTABLE) {
@@ -291,7 +281,7 @@ static void push_signature(lua_State *L) {
   for (int i = 0; i < 3; i++)
     lua_getfield(L, package, fields[i]);
   if (lua_getfield(L, package, "preload") == LUA_TTABLE)
-    lua_pushinteger(L, count(L, -1));
+    lua_pushinteger(L, (lua_Integer)lc_fingerprint(L, -1));
   else
     lua_pushnil(L);
   lua_replace(L, -2);
@@ -384,6 +374,11 @@ static void apply_preload(lua_State *L, int from) {
 void lc_worker_apply(lua_State *L, conc_obj *env) {
   static const char *const fields[] = {"path", "cpath", "config"};
   int top = lua_gettop(L);
+  lua_CFunction opener = (lua_CFunction)conc_root_opener(lc_open(L)->root);
+  if (opener != NULL) {
+    lua_pushcfunction(L, opener);
+    lua_call(L, 0, 0);
+  }
   if (env == NULL)
     return;
   lc_unpack_copy(L, &((conc_blob *)env)->msg);

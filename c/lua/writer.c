@@ -46,7 +46,7 @@ uint64_t lc_write_reference(lc_packer *pk, conc_obj *o) {
   return pk->nrefs++;
 }
 
-static void drop_refs(lc_packer *pk) {
+void lc_write_drop(lc_packer *pk) {
   while (pk->nrefs > 0)
     conc_release(pk->refs[--pk->nrefs]);
 }
@@ -177,7 +177,7 @@ void lc_write_forget(lc_packer *pk) {
 }
 
 void lc_write_begin(lc_packer *pk) {
-  drop_refs(pk);
+  lc_write_drop(pk);
   lc_write_forget(pk);
   pk->len = 0;
   pk->nframes = 0;
@@ -215,13 +215,13 @@ apr_status_t lc_write_end(lc_packer *pk, conc_msg *m) {
   if (st == APR_SUCCESS)
     pk->nrefs = 0; /* they are the message's now */
   else
-    drop_refs(pk);
+    lc_write_drop(pk);
   shrink(pk);
   return st;
 }
 
 void lc_write_fini(lc_packer *pk) {
-  drop_refs(pk);
+  lc_write_drop(pk);
   conc_free(pk->buf);
   conc_free(pk->refs);
   conc_free(pk->memo);

@@ -123,6 +123,9 @@ void lc_write_forget(lc_packer *pk);
 /* Begin a new message; keep memory, drop references. */
 void lc_write_begin(lc_packer *pk);
 
+/* Drop the references of a message that will not be. */
+void lc_write_drop(lc_packer *pk);
+
 /* Hand what was written over to *m. */
 apr_status_t lc_write_end(lc_packer *pk, conc_msg *m);
 

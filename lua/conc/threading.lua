@@ -33,10 +33,26 @@ local threading = {
   get_ident = core.get_ident,
   get_native_id = core.get_native_id,
   stack_size = core.stack_size,
-  excepthook = core.excepthook,
   __excepthook__ = core.excepthook,
 }
 
 threading.Timer = require "conc.timer"
 
-return threading
+-- Not a field: a function that a module holds travels by its name, and would
+-- be another one over there.
+local excepthook = core.excepthook
+
+return setmetatable(threading, {
+  __index = function(_, key)
+    if key == "excepthook" then return excepthook end
+  end,
+  __newindex = function(t, key, value)
+    if key ~= "excepthook" then
+      rawset(t, key, value)
+    elseif value == nil or type(value) == "function" then
+      excepthook = value
+    else
+      error("excepthook: function or nil expected, got " .. type(value), 2)
+    end
+  end,
+})

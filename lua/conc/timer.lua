@@ -45,6 +45,18 @@ local function check_options(t)
   return t.interval, t.fn, t.args
 end
 
+-- What cannot travel is the caller's fn or args[i], three further on here.
+local function make_thread(conf)
+  local ok, result = pcall(core.Thread, conf)
+  if ok then return result end
+  if type(result) == "string" then
+    result = result:gsub("args%[(%d+)%]", function(i)
+      return i == "3" and "fn" or ("args[%d]"):format(i - 3)
+    end, 1)
+  end
+  error(result, 3)
+end
+
 --- `Timer(interval, fn [, args])`, or the same by name: call
 -- `fn(table.unpack(args))` in a thread of its own, `interval` seconds after
 -- `start`.
@@ -70,7 +82,7 @@ return function(interval, fn, args, ...)
   local n = args.n or #args
   return setmetatable({
     finished = finished,
-    thread = core.Thread {
+    thread = make_thread {
       target = wait_and_call,
       args = { n = n + 3, interval, finished, fn, table.unpack(args, 1, n) },
     },

@@ -25,7 +25,7 @@
 #define GONE 9
 
 /* Who waits on what: bit 0 for word 0, bit 1 for word 1. */
-#define WANTS(p) (p == 0 -> 3 : (p == 1 -> 1 : 2))
+#define WANTS(p) (p == 0 -> 3 : 1)
 #define BUCKET(w) (apart -> w : 0)
 
 bool apart;                 /* the words' buckets are two */
@@ -41,43 +41,38 @@ bool asleep[SLEEPERS];      /* in park: for the monitor */
 byte queued[SLEEPERS];      /* waiters in the queues */
 byte counted = 0, chosen = 0;
 
-inline lock(b) { atomic { !locked[b] -> locked[b] = true } }
-inline unlock(b) { locked[b] = false }
-
-inline append(b, w) {
-  d_step {
-    if
-    :: b == 0 -> queue0!w,me,w
-    :: else -> queue1!w,me,w
-    fi;
-    queued[me]++
-  }
+inline append(w) {
+  if
+  :: apart && w == 1 -> queue1!w,me,w
+  :: else -> queue0!w,me,w
+  fi;
+  queued[me]++
 }
+
+/* The locks of a single step are not to be seen. */
 
 /* Queue me on word w unless it has changed. */
 inline enqueue(w, done) {
-  b = BUCKET(w);
-  lock(b);
-  if
-  :: token[w] == 0 -> append(b, w); done = true
-  :: else -> done = false
-  fi;
-  unlock(b)
+  atomic {
+    !locked[BUCKET(w)];
+    if
+    :: token[w] == 0 -> append(w); done = true
+    :: else -> done = false
+    fi
+  }
 }
 
 inline dequeue(w) {
-  b = BUCKET(w);
-  lock(b);
-  d_step {
+  atomic {
+    !locked[BUCKET(w)];
     if
-    :: b == 0 && queue0??[eval(w),eval(me),eval(w)] ->
-       queue0??eval(w),eval(me),eval(w); queued[me]--
-    :: b == 1 && queue1??[eval(w),eval(me),eval(w)] ->
+    :: apart && w == 1 && queue1??[eval(w),eval(me),eval(w)] ->
        queue1??eval(w),eval(me),eval(w); queued[me]--
+    :: !(apart && w == 1) && queue0??[eval(w),eval(me),eval(w)] ->
+       queue0??eval(w),eval(me),eval(w); queued[me]--
     :: else
     fi
-  };
-  unlock(b)
+  }
 }
 
 /* Leave by myself, unless a waker was faster. */
@@ -143,7 +138,7 @@ inline wait_any() {
     assert(queued[me] == 0);
     inside[me] = false;
     chosen = chosen + (result == CHOSEN -> 1 : 0);
-    b = 0; first = false; second = false
+    first = false; second = false
   }
 }
 
@@ -158,7 +153,7 @@ inline take(w) {
 
 /* Patient ones wait for ever, but for cancellation. */
 proctype sleeper(byte me; bool patient) {
-  byte want = WANTS(me), b;
+  byte want = WANTS(me);
   bool first, second, got;
   mtype result;
   do
@@ -179,52 +174,48 @@ proctype sleeper(byte me; bool patient) {
   od
 }
 
-/* Unlink the oldest waiter on w; p: nobody's number if there is none. */
-inline unlink_oldest(b, w, p) {
-  d_step {
-    p = SLEEPERS;
-    if
-    :: b == 0 && queue0??[eval(w),_,_] -> queue0??eval(w),p,_
-    :: b == 1 && queue1??[eval(w),_,_] -> queue1??eval(w),p,_
-    :: else
-    fi;
-    if
-    :: p < SLEEPERS -> assert(inside[p]); queued[p]--
-    :: else
-    fi
-  }
-}
-
 proctype waker(byte w, n) {
-  byte b, p, k, found;
+  byte p, k = n, found;
   token[w]++;
 
   /* conc_wake(w, n): who is chosen is a bit of 'found' until it is told */
-  b = BUCKET(w);
-  lock(b);
+  atomic { !locked[BUCKET(w)] -> locked[BUCKET(w)] = true };
   do
-  :: k == n -> break
-  :: k < n ->
-    unlink_oldest(b, w, p);
-    if
-    :: p == SLEEPERS -> break
-    :: else
-    fi;
+  :: k > 0 ->
+    atomic { /* unlink the oldest waiter on w */
+      if
+      :: apart && w == 1 && queue1??[eval(w),_,_] -> queue1??eval(w),p,_
+      :: !(apart && w == 1) && queue0??[eval(w),_,_] -> queue0??eval(w),p,_
+      :: else -> break
+      fi;
+      assert(inside[p]);
+      queued[p]--
+    };
     atomic {
       assert(inside[p]);
       if
-      :: claim[p] == 0 -> claim[p] = 1 + w; found = found | (1 << p); k++
+      :: claim[p] == 0 -> claim[p] = 1 + w; found = found | (1 << p); k--
       :: else
-      fi
+      fi;
+      p = 0
     }
+  :: k == 0 -> break
   od;
-  unlock(b);
-  for (p : 0 .. SLEEPERS - 1) {
-    if
-    :: found & (1 << p) -> atomic { note[p] = true; counted++ }
-    :: else
-    fi
-  }
+  atomic { locked[BUCKET(w)] = false; k = 0 };
+  do
+  :: found != 0 ->
+    atomic {
+      do
+      :: found & (1 << p) -> break
+      :: else -> p++
+      od;
+      note[p] = true;
+      counted++;
+      found = found & ~(1 << p);
+      p = 0
+    }
+  :: else -> break
+  od
 }
 
 proctype canceller(byte p) {
@@ -262,12 +253,14 @@ init {
     :: n = 1
     :: n = 2
     fi;
-    run sleeper(0, true);
+    if
+    :: run sleeper(0, true); run waker(1, 1); run canceller(0)
+    :: run sleeper(0, false); run waker(1, 1); run canceller(1)
+    :: run sleeper(2, true)
+    :: run sleeper(2, true); run canceller(2)
+    fi;
     run sleeper(1, false);
-    run sleeper(2, true);
     run waker(0, n);
-    run waker(1, 1);
-    run canceller(2);
     run monitor()
   }
 }

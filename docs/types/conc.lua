@@ -1,0 +1,66 @@
+---@meta conc
+
+---True parallel threads, queues and futures.
+---@class conc
+---@field version string
+---@field threading conc.threading
+---@field queue conc.queue
+---@field futures conc.futures
+local conc = {}
+
+---Wait no shorter than that.
+---@param seconds number
+function conc.sleep(seconds) end
+
+---Seconds of a clock that never jumps; its zero is arbitrary.
+---@return number
+---@nodiscard
+function conc.time() end
+
+---Processors that this process may use, at least 1.
+---@return integer
+---@nodiscard
+function conc.cpu_count() end
+
+---May v cross between threads?
+---@param v any
+---@return boolean sendable
+---@return string? reason
+---@nodiscard
+function conc.sendable(v) end
+
+---Let a metatable travel by name; both sides have to call this.
+---@param name string
+---@param metatable table
+function conc.register(name, metatable) end
+
+---@alias conc.Error.Class
+---| "TimeoutError"
+---| "CancelledError"
+---| "BrokenThreadPool"
+---| "BrokenBarrierError"
+---| "SystemExit"
+
+---@class conc.Error
+---@field class conc.Error.Class|string
+---@field message string
+---@field traceback? string
+---@field cause? any the error value behind it
+---@field code? integer of a SystemExit
+conc.Error = {}
+
+---Is it a conc.Error, of that class if one is given?
+---@param value any
+---@param class? string
+---@return boolean
+---@nodiscard
+function conc.Error.is(value, class) end
+
+---@param class string
+---@param message string
+---@param cause? any
+---@return conc.Error
+---@nodiscard
+function conc.Error.new(class, message, cause) end
+
+return conc
