@@ -93,7 +93,8 @@ all: $(CORE) $(CONC_LUA)
 
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(LINK_SO) $(FLAGS_$(VARIANT)) -o $@ $^ $(LDFLAGS) $(SO_LIBS)
+	$(CC) $(LINK_SO) $(FLAGS_$(VARIANT)) -o $@.new $^ $(LDFLAGS) $(SO_LIBS)
+	@mv $@.new $@ # who runs the old one keeps it
 
 $B/obj/%.o: %.c $B/flags
 	@mkdir -p $(@D)

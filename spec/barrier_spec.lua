@@ -296,13 +296,21 @@ describe("A Barrier", function()
   it("is broken by Ctrl-C", function()
     assert.same({"interrupted!", "true", "0"}, helper.interrupted [[
       local barrier = threading.Barrier(2)
-      interrupted(barrier.wait, barrier)
+      local function watch(b, say)
+        repeat until b:n_waiting() == 1
+        say()
+      end
+      threading.Thread {target = watch, args = {barrier, waiting}}:start()
+      attempt(barrier.wait, barrier)
       print(barrier:broken())
       print(barrier:n_waiting())
     ]])
     assert.same({"interrupted!", "true"}, helper.interrupted [[
-      local barrier = threading.Barrier(1, function() while true do end end)
-      interrupted(barrier.wait, barrier)
+      local barrier = threading.Barrier(1, function()
+        waiting()
+        repeat until false
+      end)
+      attempt(barrier.wait, barrier)
       print(barrier:broken())
     ]])
   end)

@@ -7,7 +7,7 @@ local threading = require "conc.threading"
 local Executor = futures.ThreadPoolExecutor
 
 local assert, describe, it = assert, helper.plain(describe), helper.plain(it)
-local _ENV = helper.globals -- busted's could not travel into tasks
+local _ENV = helper.globals -- luacheck: ignore 211 (busted's could not travel into tasks)
 
 local function raised(f, ...)
   local ok, err = pcall(f, ...)
@@ -174,7 +174,6 @@ describe("A ThreadPoolExecutor", function()
     local ex = Executor {
       max_workers = 2,
       initializer = function(q, a, b, c)
-        setup = c -- luacheck: ignore 111
         q:put {a = a, b = b, c = c}
       end,
       initargs = {log, 1, nil, "third", n = 4},
@@ -376,6 +375,19 @@ describe("A ThreadPoolExecutor", function()
     local same, result = f:result(helper.patience)
     assert.equal(ex, same)
     assert.equal(42, result)
+  end)
+
+  it("hires a worker for what a task submits and waits for", function()
+    local gap = threading.Event()
+    for round = 1, helper.scale(200) do
+      local ex <close> = Executor(2)
+      ex:submit(echo):result()
+      if round % 4 == 0 then gap:wait(0.001) end -- its worker looks, or sleeps
+      local f = ex:submit(function(pool)
+        return pool:submit(function() return "inner" end):result()
+      end, ex)
+      assert.equal("inner", f:result(helper.patience))
+    end
   end)
 
   it("cannot be waited for by a task of its own", function()

@@ -8,7 +8,7 @@ local Executor = futures.ThreadPoolExecutor
 
 local assert, describe, it = assert, helper.plain(describe), helper.plain(it)
 local before_each, after_each = before_each, after_each
-local _ENV = helper.globals -- busted's could not travel into tasks
+local _ENV = helper.globals -- luacheck: ignore 211 (busted's could not travel into tasks)
 
 local function raised(f, ...)
   local ok, err = pcall(f, ...)

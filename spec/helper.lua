@@ -157,19 +157,26 @@ end
 
 local PRELUDE = [[
 local threading = require "conc.threading"
+local function waiting()
+  io.stdout:write "waiting\n"
+  io.stdout:flush()
+end
+local function attempt(f, ...)
+  local _, err = pcall(f, ...)
+  print((tostring(err):gsub("^.*:%d+: ", "")))
+end
 local function interrupted(f, ...)
-  local _, err = pcall(function(...)
-    io.stdout:write "waiting\n"
-    io.stdout:flush()
+  attempt(function(...)
+    waiting()
     return f(...)
   end, ...)
-  print((tostring(err):gsub("^.*:%d+: ", "")))
 end
 ]]
 
 --- Run Lua code in an interpreter of its own, which gets the SIGINT of Ctrl-C as
--- soon as the code has called interrupted(f, ...): that calls f and prints the
--- error that it ends with.  Returns what was printed, as lines.
+-- soon as it has called waiting().  attempt(f, ...) calls f and prints the error
+-- that it ends with; interrupted(f, ...) does both.  Returns what was printed,
+-- as lines.
 -- @param code Lua source; sees `threading`
 function helper.interrupted(code)
   local path = os.tmpname()

@@ -43,7 +43,7 @@ describe("A LifoQueue", function()
 
   it("refuses what it has no argument for, and what cannot travel", function()
     local q = LifoQueue()
-    assert.error_matches(function() q:put_nowait(1, 1) end, "#2 to 'put_nowait' %(surplus argument%)")
+    assert.error_matches(function() q:put_nowait(1, 1) end, "#2 .- %(surplus argument%)")
     assert.error_matches(function() q:put(1, 1, 1) end, "#3 to 'put' %(surplus argument%)")
     assert.error_matches(function() q:put {coroutine.create(print)} end,
       "item[1]: cannot send a coroutine", 1, true)

@@ -5,7 +5,7 @@ local queue = require "conc.queue"
 local threading = require "conc.threading"
 
 local assert, describe, it = assert, helper.plain(describe), helper.plain(it)
-local _ENV = helper.globals -- busted's could not travel into tasks
+local _ENV = helper.globals -- luacheck: ignore 211 (busted's could not travel into tasks)
 
 local Executor = futures.ThreadPoolExecutor
 
@@ -36,14 +36,14 @@ end
 -- All that an iterator of map gives, each as a packed table.
 local function all(...)
   local list = {}
-  local iterator <const>, state, control, closing <close> = ...
+  local iterator, state, control, closing = ...
+  local _ <close> = closing
   while true do
     local values = table.pack(iterator(state, control))
     if values[1] == nil then return list end
     control = values[1]
     list[#list + 1] = values
   end
-  return closing
 end
 
 describe("map", function()
@@ -185,7 +185,9 @@ describe("map", function()
   it("reads an iterator to its end", function()
     local ex <close> = Executor(2)
     for _, n in ipairs {0, 1, 7, 8, 9, 100} do
-      for _, options in ipairs {{}, {chunksize = 3}, {buffersize = 1}, {chunksize = 7, buffersize = 2}} do
+      for _, options in ipairs {
+        {}, {chunksize = 3}, {buffersize = 1}, {chunksize = 7, buffersize = 2},
+      } do
         local results = all(ex:map(double, naturals(n), options))
         assert.equal(n, #results)
         for i = 1, n do assert.same({n = 2, i, 2 * i}, results[i]) end
@@ -367,8 +369,10 @@ describe("map", function()
     end
     helper.refuses_timeouts(function(timeout) ex:map(print, {}, {timeout = timeout}) end)
     for _, self in ipairs {false, 1, {}, io.stdout, queue.Queue()} do
-      assert.error_matches(function() ex.map(self, print, {}) end, "ThreadPoolExecutor expected")
-      assert.error_matches(function() ex.starmap(self, print, {}) end, "ThreadPoolExecutor expected")
+      for _, method in ipairs {"map", "starmap"} do
+        assert.error_matches(function() ex[method](self, print, {}) end,
+          "ThreadPoolExecutor expected")
+      end
     end
     assert.same({{n = 2, 1, 2}}, all(ex:map(double, {1})))
   end)

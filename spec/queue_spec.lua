@@ -146,7 +146,7 @@ describe("A Queue", function()
 
   it("takes one item and one timeout in put", function()
     local q = queue.Queue()
-    assert.error_matches(function() q:put_nowait(1, 1) end, "#2 to 'put_nowait' %(surplus argument%)")
+    assert.error_matches(function() q:put_nowait(1, 1) end, "#2 .- %(surplus argument%)")
     assert.error_matches(function() q:put(1, 1, 1) end, "#3 to 'put' %(surplus argument%)")
   end)
 end)

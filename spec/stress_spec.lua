@@ -5,12 +5,12 @@ local queue = require "conc.queue"
 local threading = require "conc.threading"
 
 local assert, describe, it = assert, helper.plain(describe), helper.plain(it)
-local _ENV = helper.globals -- busted's could not travel into tasks
+local _ENV = helper.globals -- luacheck: ignore 211 (busted's could not travel into tasks)
 
 local Executor = futures.ThreadPoolExecutor
 
 -- Bytes of this process in memory, where the system shows them.
-local function resident()
+local function resident_bytes()
   local file = io.open "/proc/self/status"
   if not file then return nil end
   local text = file:read "a"
@@ -27,7 +27,7 @@ local function instrumented()
   return text:find "lib[at]san" or text:find "vgpreload"
 end
 
-if instrumented() then resident = function() return nil end end
+local resident = instrumented() and function() end or resident_bytes
 
 local function collect()
   for _ = 1, 3 do collectgarbage() end

@@ -18,6 +18,7 @@ struct conc_pool {
   conc_word lock;
   size_t started;      /* [l] workers ever started, for names */
   conc_word workers;   /* [a] that are alive, or about to; joiners wait */
+  _Atomic uint64_t done; /* [a] tasks dealt with, until all are hired */
   conc_word broken;    /* [a] 1: 'why' is there */
   conc_msg why;        /* [c] once broken */
 };
@@ -153,12 +154,14 @@ static bool may_hire(conc_pool *p) {
 }
 
 /*
- * More work than workers who look for some: hire.  Idle ones are used before
- * new ones are made.
+ * More tasks, queued and running, than workers: hire.  So idle ones are used
+ * before new ones are made, and a task that waits for a new one gets it done
+ * by another worker.
  */
 static apr_status_t hire(conc_pool *p) {
-  if (atomic_load(&p->workers) >= p->conf.max_workers ||
-      conc_queue_idle(p->queue) >= conc_queue_len(p->queue) || !may_hire(p))
+  uint32_t n = atomic_load(&p->workers);
+  if (n >= p->conf.max_workers ||
+      conc_queue_total(p->queue) - atomic_load(&p->done) <= n || !may_hire(p))
     return APR_SUCCESS;
   apr_status_t st = start_worker(p);
   if (st != APR_SUCCESS && fire(p) > 1)
@@ -167,23 +170,20 @@ static apr_status_t hire(conc_pool *p) {
 }
 
 apr_status_t conc_pool_submit(conc_pool *p, conc_msg *m, conc_parker *self) {
-  bool hired = false;
   if (atomic_load(&p->broken) != 0)
     return CONC_BROKEN;
   if (atomic_load(&p->workers) == 0) {
     /* The first one is hired before anything is queued for it. */
     if (conc_queue_is_shutdown(p->queue))
       return CONC_CLOSED;
-    hired = may_hire(p);
-    apr_status_t st = hired ? start_worker(p) : APR_SUCCESS;
+    apr_status_t st = may_hire(p) ? start_worker(p) : APR_SUCCESS;
     if (st != APR_SUCCESS) {
       (void)fire(p);
       return st;
     }
   }
   apr_status_t st = conc_queue_push(p->queue, m, NULL, self, CONC_NOW);
-  /* It has not looked for work yet, so hire() would not see it. */
-  return st == APR_SUCCESS && !hired ? hire(p) : st;
+  return st == APR_SUCCESS ? hire(p) : st;
 }
 
 bool conc_pool_take(conc_pool *p, conc_msg *m, conc_parker *self) {
@@ -193,6 +193,11 @@ bool conc_pool_take(conc_pool *p, conc_msg *m, conc_parker *self) {
   while (st == CONC_INTERRUPTED ||
          (st == CONC_CANCELLED && atomic_exchange(&self->cancel, 0) != 0));
   return st == APR_SUCCESS;
+}
+
+void conc_pool_done(conc_pool *p) {
+  if (atomic_load(&p->workers) < p->conf.max_workers)
+    atomic_fetch_add(&p->done, 1);
 }
 
 /* ---- The end ---- */

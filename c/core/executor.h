@@ -55,6 +55,10 @@ const conc_pool_conf *conc_pool_conf_of(const conc_pool *p);
 /* In a worker: the next message; false: end. */
 bool conc_pool_take(conc_pool *p, conc_msg *m, conc_parker *self);
 
+/* In a worker: the message it took is dealt with, or as good as: nothing that
+   it waits for comes before the next take. */
+void conc_pool_done(conc_pool *p);
+
 /* A worker cannot do its init: fail all work, now and later.  'why' (error
    value, traceback) is taken. */
 void conc_pool_break(conc_pool *p, conc_msg *why);

@@ -375,6 +375,10 @@ size_t conc_queue_idle(const conc_queue *q) {
   return atomic_load(&q->items.sleepers) + atomic_load(&q->items.spinners);
 }
 
+uint64_t conc_queue_total(const conc_queue *q) {
+  return atomic_load(&q->put);
+}
+
 /* Task tracking: done runs after put; join waits until they meet. */
 
 static void tell_joiners(conc_queue *q) {

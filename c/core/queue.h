@@ -63,9 +63,10 @@ apr_status_t conc_queue_push(conc_queue *q, conc_msg *msg, conc_priority *prio,
 apr_status_t conc_queue_pop(conc_queue *q, conc_msg *msg, conc_priority *prio,
                             conc_parker *self, conc_time deadline);
 
-/* Messages inside, a moment ago; consumers asleep or looking. */
+/* Messages inside, a moment ago; ever put; consumers asleep or looking. */
 size_t conc_queue_len(const conc_queue *q);
 size_t conc_queue_capacity(const conc_queue *q);
+uint64_t conc_queue_total(const conc_queue *q);
 size_t conc_queue_idle(const conc_queue *q);
 
 /*

@@ -19,20 +19,13 @@ static const lc_type *type_of(const conc_class *cls) {
   return *t;
 }
 
-static lc_box *box_at(lua_State *L, int idx) {
-  lc_box *b = lua_touserdata(L, idx);
-  if (b == NULL || lua_rawlen(L, idx) != sizeof *b || b->mark != lc_mark(b))
-    return NULL;
-  return b;
-}
-
 conc_obj *lc_testany(lua_State *L, int arg) {
-  lc_box *b = box_at(L, arg);
+  lc_box *b = lc_isbox(L, arg);
   return b == NULL ? NULL : lc_content(b);
 }
 
 int lc_typeerror(lua_State *L, int arg, const conc_class *cls) {
-  lc_box *b = box_at(L, arg);
+  lc_box *b = lc_isbox(L, arg);
   if (b != NULL && lc_content(b) == NULL)
     return luaL_argerror(
       L, arg, lua_pushfstring(L, "%s expected, this one is closed", cls->name));
@@ -40,7 +33,7 @@ int lc_typeerror(lua_State *L, int arg, const conc_class *cls) {
 }
 
 static int box_gc(lua_State *L) {
-  lc_box *b = box_at(L, 1);
+  lc_box *b = lc_isbox(L, 1);
   if (b == NULL || b->obj == NULL || b->owner != NULL)
     return 0;
   conc_obj *o = b->obj;
@@ -59,7 +52,7 @@ static int box_eq(lua_State *L) {
 }
 
 static int box_tostring(lua_State *L) {
-  lc_box *b = box_at(L, 1);
+  lc_box *b = lc_isbox(L, 1);
   if (b == NULL)
     return luaL_typeerror(L, 1, "object of conc");
   conc_obj *o = lc_content(b);

@@ -56,12 +56,18 @@ static inline conc_obj *lc_content(const lc_box *b) {
   return b->owner == NULL || b->owner->obj != NULL ? b->obj : NULL;
 }
 
-/* The object of class 'cls' at 'arg', or NULL. */
-static inline conc_obj *lc_test(lua_State *L, int arg, const conc_class *cls) {
+/* The box at 'arg', or NULL. */
+static inline lc_box *lc_isbox(lua_State *L, int arg) {
   lc_box *b = lua_touserdata(L, arg);
   if (b == NULL || lua_rawlen(L, arg) != sizeof *b || b->mark != lc_mark(b))
     return NULL;
-  conc_obj *o = lc_content(b);
+  return b;
+}
+
+/* The object of class 'cls' at 'arg', or NULL. */
+static inline conc_obj *lc_test(lua_State *L, int arg, const conc_class *cls) {
+  const lc_box *b = lc_isbox(L, arg);
+  conc_obj *o = b == NULL ? NULL : lc_content(b);
   return o == NULL || o->cls != cls ? NULL : o;
 }
 

@@ -70,7 +70,7 @@ static void keep_failure(lua_State *L, worker *w, const lua_CFunction ways[2]) {
 
 static const lua_CFunction failure[] = {do_failure, do_failure_text};
 
-static void run_task(lua_State *L, worker *w) {
+static void run_task(lua_State *L, worker *w, conc_pool *p) {
   conc_future_state end = CONC_FUTURE_FINISHED;
   lua_pushcfunction(L, lc_traceback);
   lua_pushcfunction(L, do_task);
@@ -79,6 +79,7 @@ static void run_task(lua_State *L, worker *w) {
     end = CONC_FUTURE_FAILED;
     keep_failure(L, w, failure);
   }
+  conc_pool_done(p); /* before anybody submits more because of the result */
   conc_future_finish(w->future, end, &w->result);
   lua_settop(L, 0);
 }
@@ -138,7 +139,9 @@ static void work(conc_thread *t, lua_State *L) {
     w.future = (conc_future *)*first;
     *first = NULL; /* ours, the task may go before it */
     if (conc_future_start(w.future))
-      run_task(L, &w);
+      run_task(L, &w, p);
+    else
+      conc_pool_done(p);
     conc_msg_fini(&w.task);
     conc_release(&w.future->obj);
   }

@@ -11,20 +11,22 @@
 #include "core/queue.h"
 #include "lua/types.h"
 
-static conc_queue *check(lua_State *L) {
-  conc_obj *o = lc_testany(L, 1);
+static inline conc_queue *check(lua_State *L) {
+  const lc_box *b = lc_isbox(L, 1);
+  const conc_obj *o = b == NULL ? NULL : lc_content(b);
   if (o == NULL ||
       (o->cls != &conc_queue_fifo && o->cls != &conc_queue_simple &&
        o->cls != &conc_queue_lifo && o->cls != &conc_queue_priority))
     lc_typeerror(L, 1, &conc_queue_fifo);
-  return (conc_queue *)o;
+  return (conc_queue *)b->obj;
 }
 
-/* One with task tracking and shutdown. */
+/* A SimpleQueue has no such methods, so it must not get them by a detour. */
 static conc_queue *check_tracked(lua_State *L) {
-  if (lc_test(L, 1, &conc_queue_simple) != NULL)
+  conc_queue *q = check(L);
+  if (((conc_obj *)q)->cls == &conc_queue_simple)
     lc_typeerror(L, 1, &conc_queue_fifo);
-  return check(L);
+  return q;
 }
 
 /* ---- Priorities ---- */

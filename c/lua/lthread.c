@@ -175,10 +175,10 @@ static const char *default_name(lua_State *L, const lc_state *S) {
                          (LUAI_UACINT)conc_root_count(S->root));
 }
 
-enum { LEAST_STACK = 32 << 10, LUA_STACK = 1 << 20 };
+enum { LEAST_STACK = 32 << 10, LUA_STACK = 2 << 20 };
 static const lua_Integer MOST_STACK = (lua_Integer)1 << 40;
 
-/* Lua code needs a mebibyte at worst, so smaller stacks are rounded up. */
+/* What Lua code may need at worst (see carrier.c): smaller ones are rounded up. */
 static size_t check_stack(lua_State *L, const lc_state *S, int idx) {
   lua_Integer n = lc_optinteger(L, idx, "stack_size",
                                 (lua_Integer)conc_root_stack(S->root), 0,

@@ -603,10 +603,25 @@ static int read_all(lua_State *L) {
   return read_message(L, lua_touserdata(L, 1), NULL, NULL, 0);
 }
 
+/* One scalar and nothing else, in a message that owns nothing. */
+static bool read_scalar(lua_State *L, const conc_msg *m) {
+  reader r = {.L = L, .start = m->u.bytes, .p = m->u.bytes + 2,
+              .end = m->u.bytes + m->size};
+  if (m->size < 2 || m->u.bytes[0] != (LC_VERSION | LC_PLAIN) ||
+      !scalar(&r, m->u.bytes[1]))
+    return false;
+  if (r.p != r.end)
+    lua_pop(L, 1);
+  return r.p == r.end;
+}
+
 int lc_unpack(lua_State *L, conc_msg *m) {
+  if (!m->heap && m->nrefs == 0) { /* it owns nothing */
+    conc_msg own = *m;
+    m->size = 0;
+    return read_scalar(L, &own) ? 1 : read_message(L, &own, NULL, NULL, 0);
+  }
   conc_msg own = conc_msg_take(m);
-  if (!own.heap && own.nrefs == 0) /* it owns nothing */
-    return read_message(L, &own, NULL, NULL, 0);
   int top = lua_gettop(L);
   with_message(L, read_all, &own);
   conc_msg_fini(&own);

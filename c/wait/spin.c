@@ -14,9 +14,16 @@ static unsigned cpus(void) {
 
 bool conc_spin_useful(void) { return cpus() > 1; }
 
-static bool look(uint32_t limit, bool (*ready)(const void *), const void *arg) {
+/*
+ * Look until 'limit' ns have passed, or until there were more looking threads
+ * than processors to spare twice in a row: once is often somebody who has just
+ * seen what it looked for.
+ */
+static bool look(uint32_t limit, bool (*ready)(const void *),
+                 const void *arg) {
   enum { PER_CLOCK = 16 };
   int64_t until = 0;
+  int crowded = 0;
   for (;;) {
     for (int i = 0; i < PER_CLOCK; i++) {
       if (ready(arg))
@@ -26,7 +33,10 @@ static bool look(uint32_t limit, bool (*ready)(const void *), const void *arg) {
     int64_t now = conc_sys_now();
     if (until == 0)
       until = now + limit;
-    else if (now >= until)
+    bool many =
+      atomic_load_explicit(&looking, memory_order_relaxed) >= cpus();
+    crowded = many ? crowded + 1 : 0;
+    if (now >= until || crowded == 2)
       return false;
   }
 }
@@ -35,21 +45,15 @@ bool conc_spin(conc_parker *self, bool (*ready)(const void *),
                const void *arg) {
   if (!conc_spin_useful())
     return false;
-  /*
-   * Two threads that hand something to and fro both look for a moment, each
-   * time: the second may, or it sleeps for want of a few nanoseconds.
-   * Relaxed: the counter guards nothing, it only keeps a proportion.
-   */
-  if (atomic_fetch_add_explicit(&looking, 1, memory_order_relaxed) >= cpus()) {
-    atomic_fetch_sub_explicit(&looking, 1, memory_order_relaxed);
-    return false;
-  }
+  /* Relaxed: the counter guards nothing, it only keeps a proportion. */
+  atomic_fetch_add_explicit(&looking, 1, memory_order_relaxed);
   bool probe = ++self->spins % CONC_SPIN_PROBE == 0;
   bool seen = look(probe ? CONC_SPIN_MOST : self->spin, ready, arg);
   atomic_fetch_sub_explicit(&looking, 1, memory_order_relaxed);
+  uint32_t more = self->spin * 2, less = self->spin / 4;
   if (seen)
-    self->spin = self->spin < CONC_SPIN_MOST / 2 ? self->spin * 2 : CONC_SPIN_MOST;
+    self->spin = more < CONC_SPIN_MOST ? more : CONC_SPIN_MOST;
   else
-    self->spin = self->spin > CONC_SPIN_LEAST * 4 ? self->spin / 4 : CONC_SPIN_LEAST;
+    self->spin = less > CONC_SPIN_LEAST ? less : CONC_SPIN_LEAST;
   return seen;
 }

@@ -504,8 +504,7 @@ static void test_future(void) {
   struct future_test t = {0};
   CHECK(pthread_barrier_init(&t.round, NULL, THREADS) == 0);
   together(future_body, &t);
-  CHECK(atomic_load(&t.ran) + atomic_load(&t.dropped) ==
-        FUTURES * scaled(500));
+  CHECK(atomic_load(&t.ran) + atomic_load(&t.dropped) == FUTURES * scaled(500));
   pthread_barrier_destroy(&t.round);
 }
 
@@ -572,9 +571,9 @@ static void test_crew(void) {
 }
 
 int main(void) {
-  static void (*const tests[])(void) = {
-    test_word,   test_mutex, test_lot,    test_crowd, test_gate,
-    test_queues, test_burst, test_future, test_crew};
+  static void (*const tests[])(void) = {test_word,  test_mutex,  test_lot,
+                                        test_crowd, test_gate,   test_queues,
+                                        test_burst, test_future, test_crew};
   const char *env = getenv("CONC_SCALE");
   if (env != NULL)
     scale = atof(env);

@@ -59,8 +59,8 @@ static void *allocate(void *ud, void *p, size_t old, size_t size) {
  * out is what runs bytes as code, runs for ever or takes any memory by itself.
  */
 static lua_State *new_state(memory *m, size_t most) {
-  static const char *const unsafe =
-    "load loadfile dofile collectgarbage print warn rep find match gmatch gsub ";
+  static const char *const unsafe = "load loadfile dofile collectgarbage print "
+                                    "warn rep find match gmatch gsub ";
   static const luaL_Reg libraries[] = {
     {"_G", luaopen_base}, {"string", luaopen_string}, {"math", luaopen_math}};
   *m = (memory){0, most};

@@ -7,12 +7,12 @@
  *
  * The lot's operations are one step each (lot.pml).
  *
- * Tried, and found: registering after 'seq' is read or after the predicate is
- * asked; no question after registering; a spinner that does not ask again; a
- * taker that does not notify for the rest; leave without a notify; notify that
- * reads the counters before the item is there; wake_one that does not change
- * 'seq', or changes it after the wake; lowering 'sleepers' by the waker
- * though nobody was chosen, or by nobody.
+ * Tried, and found: registering after the predicate is asked; no question after
+ * registering; a taker that does not notify for the rest; notify that reads the
+ * counters before the item is there; wake_one that does not change 'seq', or
+ * changes it after the wake; lowering 'sleepers' though nobody was chosen, or
+ * never.  Without consequence: reading 'seq' before registering; leave without
+ * its notify (the question after registering has covered for the spinning).
  */
 
 #define TAKERS 2

@@ -2,8 +2,8 @@
  * core/queue.c: put, get and shutdown of a FIFO between its two gates.  Each
  * end has a lock, a count of what passed, and an old look at the other's.
  * Checked: when nothing moves any more no getter sleeps beside a message and no
- * putter beside room; after a shutdown nobody sleeps; a message got was put,
- * and every one put is got or left inside; never more inside than 'capacity'.
+ * putter beside room; after a shutdown nobody sleeps, and once a getter was told
+ * of it nothing is inside and nothing comes; never more inside than 'capacity'.
  *
  * The gates are those of gate.pml without what that one has shown: a wait is
  * registered, asked and queued in one step, and so is a notify that wakes.
@@ -11,17 +11,17 @@
  *
  * Tried, and found: a getter that tells 'more' from its old look at 'put'
  * (which is how it once was); one that does not tell at all; a putter that
- * does not; a shutdown that wakes only getters; closing without the put side's
- * lock; a putter that never looks at 'got' again.
+ * does not; puts and gets that do not notify the other end; a shutdown that
+ * wakes only getters; closing without either lock; putting without the lock.
  */
 
 #define GETTERS 3
-#define PUTS 3
 
 byte capacity;            /* 0: unbounded */
 byte put = 0, got = 0;
 byte put_seen = 0, got_seen = 0;
 bool closed = false;
+bool drained = false;     /* a getter was told so */
 byte gets = 0, puts = 0;  /* by the threads' own count */
 bool head = false, tail = false; /* the locks */
 
@@ -39,7 +39,7 @@ bool told[GETTERS + 2];
 inline notify(g, sleeping) {
   atomic {
     if
-    :: nempty(sleeping) && spinners[g] == 0 ->
+    :: len(sleeping) != 0 && spinners[g] == 0 ->
       sleeping?p; told[p] = true; p = 0
     :: else
     fi
@@ -78,7 +78,7 @@ proctype putter(byte me, n; bool patient) {
       :: else
       fi
     };
-    atomic { put++; puts++ };
+    atomic { assert(!drained); put++; puts++ };
     assert(capacity == 0 || put - got <= capacity);
     atomic {
       more = capacity != 0 && HAS_ROOM;
@@ -133,7 +133,7 @@ proctype getter(byte me, n; bool patient) {
       fi
     };
     if
-    :: got == put_seen && closed -> head = false; break
+    :: got == put_seen && closed -> assert(put == got); drained = true; head = false; break
     :: got == put_seen && !closed -> head = false; goto wait
     :: else
     fi;
@@ -144,7 +144,7 @@ proctype getter(byte me, n; bool patient) {
     :: else
     fi;
     if
-    :: nempty(items) ->
+    :: len(items) != 0 ->
       if
       :: HAS_ITEM -> notify(ITEMS, items)
       :: else
@@ -205,14 +205,21 @@ init {
     if
     :: capacity = 0
     :: capacity = 1
-    :: capacity = 2
+    :: capacity = 2; put = 2; puts = 2 /* full */
     fi;
-    run getter(0, 1, true);
-    run getter(1, 1, true);
     if
-    :: run getter(2, 1, false); run putter(GETTERS, PUTS, true)
-    :: run putter(GETTERS, 2, true); run putter(GETTERS + 1, 1, false)
-    :: run putter(GETTERS, 2, true); run closer()
+    :: run getter(0, 1, true); run getter(1, 1, true); run getter(2, 1, false);
+       run putter(GETTERS, 3, true)
+    :: run getter(0, 2, true); run getter(1, 1, true);
+       run putter(GETTERS, 2, true); run putter(GETTERS + 1, 1, false)
+    :: run getter(0, 2, true);
+       run putter(GETTERS, 1, true); run putter(GETTERS + 1, 1, true)
+    :: run getter(0, 2, true);
+       run putter(GETTERS, 1, true); run putter(GETTERS + 1, 1, true);
+       run closer()
+    :: run getter(0, 1, true); run getter(1, 2, true);
+       run putter(GETTERS, 1, true);
+       run closer()
     fi;
     run monitor()
   }

@@ -38,10 +38,11 @@ end
 local function refuses_strangers(q, methods)
   for method, most in pairs(methods) do
     for _, self in ipairs {false, 1, "x", {}, io.stdout, threading.Lock()} do
-      assert.error_matches(function() q[method](self) end, "bad argument #1 to '.-' %(.+ expected")
+      assert.error_matches(function() q[method](self) end, "#1 to '.-' %(.+ expected")
     end
     local args = {n = most + 2, q}
-    assert.error_matches(function() q[method](table.unpack(args, 1, args.n)) end, "surplus argument")
+    assert.error_matches(function() q[method](table.unpack(args, 1, args.n)) end,
+      "surplus argument")
   end
 end
 
@@ -367,7 +368,8 @@ local function refusals(name, Queue)
     assert.error_matches(function() Queue(1.5) end, "maxsize: .- no integer representation")
     assert.error_matches(function() Queue(0 / 0) end, "maxsize: .- no integer representation")
     assert.error_matches(function() Queue(math.huge) end, "maxsize: .- no integer representation")
-    assert.error_matches(function() Queue {maxsize = true} end, "maxsize: integer expected, got boolean")
+    assert.error_matches(function() Queue {maxsize = true} end,
+      "maxsize: integer expected, got boolean")
     assert.error_matches(function() Queue {size = 1} end, "unknown option 'size'")
     assert.error_matches(function() Queue {5} end, "unknown option '1'")
     assert.error_matches(function() Queue(1, 2) end, "#2 to '.-' %(surplus argument%)")
