@@ -137,10 +137,11 @@ describe("What crosses: tables", function()
     end
     local a, b = journey(list, fields)
     assert.equal(20000, #a)
+    local good = 0
     for i = 1, 20000 do
-      assert.equal(i, a[i])
-      assert.equal(i, b["key" .. i])
+      if a[i] == i and b["key" .. i] == i then good = good + 1 end
     end
+    assert.equal(20000, good)
   end)
 
   it("keeps tables as keys, and which one is which", function()
@@ -201,11 +202,12 @@ describe("What crosses: tables", function()
     for i = 1, 10000 do parts[i] = {i} end
     for i = 1, 10000 do list[i] = {parts[i], parts[10001 - i], parts[1]} end
     local other = journey(list)
+    local good = 0
     for i = 1, 10000 do
-      assert.equal(i, other[i][1][1])
-      assert.equal(other[10001 - i][1], other[i][2])
-      assert.equal(other[1][1], other[i][3])
+      local a, b, c = table.unpack(other[i])
+      if a[1] == i and b == other[10001 - i][1] and c == other[1][1] then good = good + 1 end
     end
+    assert.equal(10000, good)
   end)
 
   it("goes a hundred thousand levels deep, by items, by fields, by keys", function()

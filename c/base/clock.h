@@ -12,7 +12,7 @@
 
 typedef int64_t conc_time;
 
-#define CONC_FOREVER INT64_MAX /* this moment never comes */
+#define CONC_FOREVER INT64_MAX  /* this moment never comes */
 #define CONC_NOW ((conc_time)0) /* this moment has passed: try, do not wait */
 
 /* The moment 'seconds' from now; seconds >= 0, huge ones mean for ever. */

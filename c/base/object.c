@@ -11,9 +11,11 @@
  */
 enum { NSHARDS = 16 };
 
-static struct {
-  _Alignas(64) _Atomic int64_t n;
-} live[NSHARDS];
+struct shard {
+  _Alignas(CONC_LINE) _Atomic int64_t n;
+};
+
+static struct shard live[NSHARDS];
 
 /* Stacks lie far apart: the address of a local tells threads apart. */
 static void count(int64_t by) {

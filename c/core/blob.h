@@ -16,7 +16,7 @@ typedef enum { CONC_BLOB_CODE, CONC_BLOB_CLASS } conc_blob_kind;
 typedef struct conc_blob {
   conc_obj obj;
   conc_blob_kind kind;
-  uint64_t id; /* of this blob, never used again in this process */
+  uint64_t id;  /* of this blob, never used again in this process */
   conc_msg msg; /* CODE: a binary chunk; CLASS: a packed message */
 } conc_blob;
 

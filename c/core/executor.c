@@ -16,11 +16,11 @@ struct conc_pool {
   conc_queue *queue;   /* [c] a reference: the tasks */
   conc_pool_conf conf; /* [c] */
   conc_word lock;
-  size_t started;      /* [l] workers ever started, for names */
-  conc_word workers;   /* [a] that are alive, or about to; joiners wait */
+  size_t started;        /* [l] workers ever started, for names */
+  conc_word workers;     /* [a] that are alive, or about to; joiners wait */
   _Atomic uint64_t done; /* [a] tasks dealt with, until all are hired */
-  conc_word broken;    /* [a] 1: 'why' is there */
-  conc_msg why;        /* [c] once broken */
+  conc_word broken;      /* [a] 1: 'why' is there */
+  conc_msg why;          /* [c] once broken */
 };
 
 /* ---- Life ---- */
@@ -49,8 +49,7 @@ static void executor_destroy(conc_obj *o) {
   conc_obj_free(o);
 }
 
-const conc_class conc_executor_class = {"ThreadPoolExecutor",
-                                        executor_destroy};
+const conc_class conc_executor_class = {"ThreadPoolExecutor", executor_destroy};
 
 static void close_pool(conc_closer *c) {
   char *at = (char *)c - offsetof(conc_pool, closer);
@@ -100,9 +99,7 @@ apr_status_t conc_executor_new(conc_executor **out, conc_root *root,
 
 conc_pool *conc_pool_of(conc_thread *t) { return t->arg; }
 
-const conc_pool_conf *conc_pool_conf_of(const conc_pool *p) {
-  return &p->conf;
-}
+const conc_pool_conf *conc_pool_conf_of(const conc_pool *p) { return &p->conf; }
 
 static void work(conc_thread *t, void *prepared) {
   conc_pool *p = t->arg;
@@ -263,6 +260,4 @@ size_t conc_pool_workers(const conc_pool *p) {
   return atomic_load(&p->workers);
 }
 
-size_t conc_pool_queued(const conc_pool *p) {
-  return conc_queue_len(p->queue);
-}
+size_t conc_pool_queued(const conc_pool *p) { return conc_queue_len(p->queue); }

@@ -29,10 +29,10 @@ extern const conc_class conc_executor_class;
 /* [c] all, and the strings and references are the pool's from new on */
 typedef struct conc_pool_conf {
   size_t max_workers;
-  char *prefix;   /* of thread names; from conc_alloc */
-  conc_msg init;  /* what each worker does first; empty: nothing */
-  conc_obj *env;  /* what workers begin with */
-  void *arg;      /* for the layer above */
+  char *prefix;  /* of thread names; from conc_alloc */
+  conc_msg init; /* what each worker does first; empty: nothing */
+  conc_obj *env; /* what workers begin with */
+  void *arg;     /* for the layer above */
   /* The life of a worker: takes messages until conc_pool_take says no. */
   void (*run)(conc_thread *t, void *prepared);
 } conc_pool_conf;

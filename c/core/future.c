@@ -80,9 +80,9 @@ void conc_row_drop(conc_row *r) {
 
 conc_future_state conc_future_is(const conc_future *f) {
   /* Acquire: pairs with the exchange of who ended it; the result is ours. */
-  return (conc_future_state)(atomic_load_explicit(&f->word,
-                                                  memory_order_acquire) &
-                             STATE);
+  return (
+    conc_future_state)(atomic_load_explicit(&f->word, memory_order_acquire) &
+                       STATE);
 }
 
 /* Change the state from one to another, keeping the bit. */

@@ -65,12 +65,12 @@ struct conc_queue {
   uint32_t head_at;     /* [g] its next slot */
 
   char pad3[CONC_LINE];
-  conc_gate items; /* consumers wait for a message */
-  conc_gate space;              /* producers wait for room */
-  _Atomic uint64_t done;        /* [a] messages dealt with */
-  conc_word alldone;            /* [a] changes when done catches up with put */
-  conc_word joiners;            /* [a] waiting for that */
-  _Atomic(block *) spare;       /* [a] an empty block to use again */
+  conc_gate items;        /* consumers wait for a message */
+  conc_gate space;        /* producers wait for room */
+  _Atomic uint64_t done;  /* [a] messages dealt with */
+  conc_word alldone;      /* [a] changes when done catches up with put */
+  conc_word joiners;      /* [a] waiting for that */
+  _Atomic(block *) spare; /* [a] an empty block to use again */
 };
 
 static bool is_fifo(const conc_queue *q) {
@@ -136,8 +136,9 @@ static int compare_prio(const conc_priority *a, const conc_priority *b) {
       return a->type == CONC_PRIO_STRING ? 1 : -1;
     size_t n = a->u.str.len < b->u.str.len ? a->u.str.len : b->u.str.len;
     int c = n == 0 ? 0 : memcmp(a->u.str.s, b->u.str.s, n);
-    return c != 0 ? c : (a->u.str.len > b->u.str.len) -
-                          (a->u.str.len < b->u.str.len);
+    return c != 0
+             ? c
+             : (a->u.str.len > b->u.str.len) - (a->u.str.len < b->u.str.len);
   }
   if (a->type == CONC_PRIO_INT && b->type == CONC_PRIO_INT)
     return (a->u.i > b->u.i) - (a->u.i < b->u.i);
@@ -327,8 +328,7 @@ static bool has_item(const void *arg) {
 }
 
 /* APR_EAGAIN: empty. */
-static apr_status_t try_pop(conc_queue *q, conc_msg *msg,
-                            conc_priority *prio) {
+static apr_status_t try_pop(conc_queue *q, conc_msg *msg, conc_priority *prio) {
   conc_mutex_lock(q->get_lock);
   uint64_t got = atomic_load_explicit(&q->got, memory_order_relaxed);
   if (got == q->put_seen)
@@ -375,9 +375,7 @@ size_t conc_queue_idle(const conc_queue *q) {
   return atomic_load(&q->items.sleepers) + atomic_load(&q->items.spinners);
 }
 
-uint64_t conc_queue_total(const conc_queue *q) {
-  return atomic_load(&q->put);
-}
+uint64_t conc_queue_total(const conc_queue *q) { return atomic_load(&q->put); }
 
 /* Task tracking: done runs after put; join waits until they meet. */
 

@@ -167,8 +167,7 @@ static void unstart(conc_thread *t) {
 apr_status_t conc_thread_start(conc_thread *t) {
   conc_root *r = t->root;
   uint32_t is_new = CONC_THREAD_NEW;
-  if (!atomic_compare_exchange_strong(&t->stage, &is_new,
-                                      CONC_THREAD_STARTED))
+  if (!atomic_compare_exchange_strong(&t->stage, &is_new, CONC_THREAD_STARTED))
     return CONC_MISUSE;
   conc_retain(&t->obj);
   t->ident = ident_of(t);

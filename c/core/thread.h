@@ -17,8 +17,11 @@
 
 typedef struct conc_root conc_root;
 
-typedef enum { CONC_THREAD_NEW, CONC_THREAD_STARTED, CONC_THREAD_DONE }
-  conc_thread_stage;
+typedef enum {
+  CONC_THREAD_NEW,
+  CONC_THREAD_STARTED,
+  CONC_THREAD_DONE
+} conc_thread_stage;
 
 /*
  * [c] constant after new   [a] atomic   [r] root's lock
@@ -41,10 +44,10 @@ typedef struct conc_thread {
   void (*run)(struct conc_thread *t, void *prepared); /* [c] */
   /* Called once it has run and left the list; may be NULL. */
   void (*ended)(struct conc_thread *t); /* [c] */
-  conc_msg job;    /* [t] after start */
-  conc_obj *env;   /* [c] */
-  conc_msg hook;   /* [s] what to do with an uncaught error */
-  void *arg;       /* [c] for run */
+  conc_msg job;                         /* [t] after start */
+  conc_obj *env;                        /* [c] */
+  conc_msg hook; /* [s] what to do with an uncaught error */
+  void *arg;     /* [c] for run */
 } conc_thread;
 
 extern const conc_class conc_thread_class;
@@ -117,9 +120,9 @@ uint64_t conc_root_count(conc_root *r);
  */
 typedef struct conc_closer {
   void (*close)(struct conc_closer *c);
-  conc_obj *obj;                    /* [c] */
-  struct conc_closer *prev, *next;  /* [r] */
-  bool inside;                      /* [r] */
+  conc_obj *obj;                   /* [c] */
+  struct conc_closer *prev, *next; /* [r] */
+  bool inside;                     /* [r] */
 } conc_closer;
 
 /* CONC_CLOSED: the root is closing. */

@@ -50,9 +50,10 @@ static int error_new(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg functions[] = {
-  {"is", error_is}, {"new", error_new}, {"__tostring", error_tostring},
-  {NULL, NULL}};
+static const luaL_Reg functions[] = {{"is", error_is},
+                                     {"new", error_new},
+                                     {"__tostring", error_tostring},
+                                     {NULL, NULL}};
 
 void lc_push_error_class(lua_State *L) {
   luaL_checkstack(L, 8, NULL);

@@ -249,9 +249,9 @@ static void check_option_names(lua_State *L, int table,
   while (lua_next(L, table)) {
     lua_pop(L, 1);
     if (name_index(L, names) < 0)
-      luaL_argerror(L, table,
-                    lua_pushfstring(L, "unknown option '%s'",
-                                    luaL_tolstring(L, -1, NULL)));
+      luaL_argerror(
+        L, table,
+        lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -1, NULL)));
   }
 }
 

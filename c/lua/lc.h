@@ -44,7 +44,7 @@ extern const lc_type *const lc_types[];
  */
 typedef struct lc_box {
   uintptr_t mark;
-  conc_obj *obj; /* NULL: not yet made, or closed */
+  conc_obj *obj;        /* NULL: not yet made, or closed */
   struct lc_box *owner; /* NULL: this one */
 } lc_box;
 
@@ -176,8 +176,8 @@ bool lc_again(lua_State *L, apr_status_t st);
  * Push what a wait gave and return how many: true; or (value) nil, word / (no
  * value) false, word for "timeout" and "closed"; anything else is raised.
  */
-int lc_outcome(lua_State *L, apr_status_t st);       /* nil, word */
-int lc_truth(lua_State *L, apr_status_t st);         /* false, word */
+int lc_outcome(lua_State *L, apr_status_t st); /* nil, word */
+int lc_truth(lua_State *L, apr_status_t st);   /* false, word */
 
 /* ---- Errors ---- */
 

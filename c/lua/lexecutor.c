@@ -187,8 +187,7 @@ static int refused(lua_State *L, conc_pool *p, apr_status_t st) {
 
 void lc_submit(lua_State *L, conc_pool *p, conc_msg *m) {
   conc_parker *self = lc_get(L)->self;
-  apr_status_t st =
-    self == NULL ? CONC_CLOSED : conc_pool_submit(p, m, self);
+  apr_status_t st = self == NULL ? CONC_CLOSED : conc_pool_submit(p, m, self);
   if (st != APR_SUCCESS) {
     conc_msg_fini(m);
     refused(L, p, st);
@@ -248,15 +247,15 @@ static int max_workers(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  {"submit", submit},       {"map", lc_map},
-  {"starmap", lc_starmap},  {"shutdown", shut_down},
+  {"submit", submit},           {"map", lc_map},
+  {"starmap", lc_starmap},      {"shutdown", shut_down},
   {"max_workers", max_workers}, {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__close", close_executor},
                                        {NULL, NULL}};
 
-const lc_type lc_executor_type = {&conc_executor_class, methods, metamethods,
-                                  NULL, 0, false};
+const lc_type lc_executor_type = {
+  &conc_executor_class, methods, metamethods, NULL, 0, false};
 
 /* ---- Making ---- */
 
@@ -285,9 +284,8 @@ static void pack_init(lua_State *L, conc_msg *m) {
   lua_pushvalue(L, INITIALIZER);
   if (!lua_isnil(L, INITARGS)) {
     lua_getfield(L, INITARGS, "n");
-    lua_Integer n = lua_isinteger(L, -1)
-                      ? lua_tointeger(L, -1)
-                      : (lua_Integer)lua_rawlen(L, INITARGS);
+    lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1)
+                                         : (lua_Integer)lua_rawlen(L, INITARGS);
     lua_pop(L, 1);
     if (n < 0 || n > 10000)
       lc_argerror(L, INITARGS, "initargs", "0 to 10000 of them expected");
@@ -310,9 +308,8 @@ int lc_executor(lua_State *L) {
   conc_executor *ex;
   lc_self(L);
   lc_options(L, names);
-  lua_Integer max = lc_optinteger(L, MAX, "max_workers",
-                                  (lua_Integer)conc_sys_cpus(), 1,
-                                  MOST_WORKERS);
+  lua_Integer max = lc_optinteger(
+    L, MAX, "max_workers", (lua_Integer)conc_sys_cpus(), 1, MOST_WORKERS);
   const char *prefix = check_prefix(L, S);
   lc_box *box = lc_newbox(L, &conc_executor_class);
   conc_pool_conf conf = {.max_workers = (size_t)max, .run = run};

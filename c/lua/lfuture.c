@@ -58,16 +58,14 @@ static int exception(lua_State *L) {
   if (st != APR_SUCCESS)
     return lc_outcome(L, st);
   switch (conc_future_is(f)) {
-    case CONC_FUTURE_FAILED:
-      push_failure(L, f);
-      lua_pop(L, 1);
-      return 1;
-    case CONC_FUTURE_CANCELLED:
-      lc_pusherror(L, "CancelledError", "the future was cancelled");
-      return 1;
-    default:
-      lua_pushnil(L);
-      return 1;
+  case CONC_FUTURE_FAILED:
+    push_failure(L, f);
+    lua_pop(L, 1);
+    return 1;
+  case CONC_FUTURE_CANCELLED:
+    lc_pusherror(L, "CancelledError", "the future was cancelled");
+    return 1;
+  default: lua_pushnil(L); return 1;
   }
 }
 
@@ -124,16 +122,15 @@ static int to_string(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  {"result", result},         {"exception", exception},
-  {"traceback", traceback},   {"cancel", cancel},
+  {"result", result},          {"exception", exception},
+  {"traceback", traceback},    {"cancel", cancel},
   {"cancelled", is_cancelled}, {"running", is_running},
-  {"done", is_done},          {NULL, NULL}};
+  {"done", is_done},           {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__tostring", to_string},
-                                       {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__tostring", to_string}, {NULL, NULL}};
 
-const lc_type lc_future_type = {&conc_future_class, methods, metamethods,
-                                NULL, 1, true};
+const lc_type lc_future_type = {
+  &conc_future_class, methods, metamethods, NULL, 1, true};
 
 /* ---- Making them ---- */
 

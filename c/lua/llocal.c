@@ -73,10 +73,8 @@ static int all(lua_State *L) {
   return 3;
 }
 
-static const luaL_Reg metamethods[] = {{"__index", get},
-                                       {"__newindex", set},
-                                       {"__pairs", all},
-                                       {NULL, NULL}};
+static const luaL_Reg metamethods[] = {
+  {"__index", get}, {"__newindex", set}, {"__pairs", all}, {NULL, NULL}};
 
 const lc_type lc_local_type = {&local_class, NULL, metamethods, NULL, 1, false};
 

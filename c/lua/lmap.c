@@ -237,8 +237,8 @@ static void make_room(lua_State *L, map *m) {
 
 /* Submit the chunk on the stack: function, star, items from 'at' on; pop it. */
 static void submit_chunk(lua_State *L, map *m, conc_pool *p, int at) {
-  lc_packing what = {.first = at, .last = lua_gettop(L), .name = "fn",
-                     .apart = at + 1};
+  lc_packing what = {
+    .first = at, .last = lua_gettop(L), .name = "fn", .apart = at + 1};
   lua_Integer count = lua_gettop(L) - at - 1;
   conc_future *f;
   conc_msg msg;
@@ -274,8 +274,7 @@ static void submit_sequence(lua_State *L, map *m, conc_pool *p, int fn,
 }
 
 /* Read on in the input until the window is full, or it ends. */
-static void fill_window(lua_State *L, map *m, conc_pool *p, int fn,
-                        int input) {
+static void fill_window(lua_State *L, map *m, conc_pool *p, int fn, int input) {
   luaL_checkstack(L, (int)m->size + 20, "chunksize is too large");
   while (m->window > 0 && m->flying < m->window) {
     int at = lua_gettop(L) + 1;

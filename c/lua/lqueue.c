@@ -308,42 +308,47 @@ static int is_shutdown(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-  {"put", fifo_put},           {"get", fifo_get},
-  {"put_nowait", put_nowait},  {"get_nowait", get_nowait},
-  {"items", items},            {"qsize", qsize},
-  {"empty", empty},            {"full", full},
-  {"maxsize", maxsize},        {"task_done", task_done},
-  {"join", join},              {"shutdown", shut_down},
-  {"is_shutdown", is_shutdown}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"put", fifo_put},
+                                   {"get", fifo_get},
+                                   {"put_nowait", put_nowait},
+                                   {"get_nowait", get_nowait},
+                                   {"items", items},
+                                   {"qsize", qsize},
+                                   {"empty", empty},
+                                   {"full", full},
+                                   {"maxsize", maxsize},
+                                   {"task_done", task_done},
+                                   {"join", join},
+                                   {"shutdown", shut_down},
+                                   {"is_shutdown", is_shutdown},
+                                   {NULL, NULL}};
 
-static const luaL_Reg priority_methods[] = {
-  {"put", priority_put},
-  {"get", priority_get},
-  {"put_nowait", priority_put_nowait},
-  {"get_nowait", priority_get_nowait},
-  {"items", items},
-  {"qsize", qsize},
-  {"empty", empty},
-  {"full", full},
-  {"maxsize", maxsize},
-  {"task_done", task_done},
-  {"join", join},
-  {"shutdown", shut_down},
-  {"is_shutdown", is_shutdown},
-  {NULL, NULL}};
+static const luaL_Reg priority_methods[] = {{"put", priority_put},
+                                            {"get", priority_get},
+                                            {"put_nowait", priority_put_nowait},
+                                            {"get_nowait", priority_get_nowait},
+                                            {"items", items},
+                                            {"qsize", qsize},
+                                            {"empty", empty},
+                                            {"full", full},
+                                            {"maxsize", maxsize},
+                                            {"task_done", task_done},
+                                            {"join", join},
+                                            {"shutdown", shut_down},
+                                            {"is_shutdown", is_shutdown},
+                                            {NULL, NULL}};
 
 static const luaL_Reg simple_methods[] = {
-  {"put", simple_put}, {"get", fifo_get},
-  {"put_nowait", put_nowait}, {"get_nowait", get_nowait},
-  {"items", items},    {"qsize", qsize},
-  {"empty", empty},    {NULL, NULL}};
+  {"put", simple_put},        {"get", fifo_get}, {"put_nowait", put_nowait},
+  {"get_nowait", get_nowait}, {"items", items},  {"qsize", qsize},
+  {"empty", empty},           {NULL, NULL}};
 
 const lc_type lc_fifo_type = {&conc_queue_fifo, methods, NULL, NULL, 0, false};
 const lc_type lc_lifo_type = {&conc_queue_lifo, methods, NULL, NULL, 0, false};
-const lc_type lc_priority_type = {&conc_queue_priority, priority_methods, NULL,
-                                  NULL, 0, false};
-const lc_type lc_simple_type = {&conc_queue_simple, simple_methods, NULL, NULL, 0, false};
+const lc_type lc_priority_type = {
+  &conc_queue_priority, priority_methods, NULL, NULL, 0, false};
+const lc_type lc_simple_type = {
+  &conc_queue_simple, simple_methods, NULL, NULL, 0, false};
 
 static int new_queue(lua_State *L, const conc_class *cls,
                      conc_queue_kind kind) {
@@ -351,8 +356,8 @@ static int new_queue(lua_State *L, const conc_class *cls,
   static const char *const none[] = {NULL};
   conc_queue *q;
   lc_options(L, kind == CONC_QUEUE_SIMPLE ? none : names);
-  lua_Integer n = lc_optinteger(L, 1, "maxsize", 0, LUA_MININTEGER,
-                                LUA_MAXINTEGER);
+  lua_Integer n =
+    lc_optinteger(L, 1, "maxsize", 0, LUA_MININTEGER, LUA_MAXINTEGER);
   lc_box *box = lc_newbox(L, cls);
   apr_status_t st = conc_queue_new(&q, kind, n < 0 ? 0 : (size_t)n);
   if (st != APR_SUCCESS)

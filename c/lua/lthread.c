@@ -115,7 +115,8 @@ static void uncaught(lua_State *L, conc_thread *t) {
   lua_insert(L, -2);
   lc_push_traceback(L);
   if (lua_pcall(L, 3, 0, 0) != LUA_OK)
-    (void)fprintf(stderr, "uncaught error in thread, and no memory to say it\n");
+    (void)fprintf(stderr,
+                  "uncaught error in thread, and no memory to say it\n");
 }
 
 /* (thread): the body of every Thread */
@@ -171,18 +172,16 @@ static const char *check_name(lua_State *L, int idx, int arg) {
 }
 
 static const char *default_name(lua_State *L, const lc_state *S) {
-  return lua_pushfstring(L, "Thread-%I",
-                         (LUAI_UACINT)conc_root_count(S->root));
+  return lua_pushfstring(L, "Thread-%I", (LUAI_UACINT)conc_root_count(S->root));
 }
 
 enum { LEAST_STACK = 32 << 10, LUA_STACK = 2 << 20 };
 static const lua_Integer MOST_STACK = (lua_Integer)1 << 40;
 
-/* What Lua code may need at worst (see carrier.c): smaller ones are rounded up. */
+/* Lua code may need as much (see carrier.c): smaller ones are rounded up. */
 static size_t check_stack(lua_State *L, const lc_state *S, int idx) {
-  lua_Integer n = lc_optinteger(L, idx, "stack_size",
-                                (lua_Integer)conc_root_stack(S->root), 0,
-                                MOST_STACK);
+  lua_Integer n = lc_optinteger(
+    L, idx, "stack_size", (lua_Integer)conc_root_stack(S->root), 0, MOST_STACK);
   if (n != 0 && n < LEAST_STACK)
     lc_argerror(L, idx, "stack_size", "must be 0 or at least %d", LEAST_STACK);
   return n == 0 ? 0 : (size_t)(n < LUA_STACK ? LUA_STACK : n);
@@ -193,7 +192,7 @@ static size_t check_stack(lua_State *L, const lc_state *S, int idx) {
  * cannot travel here, in the caller.
  */
 int lc_thread(lua_State *L) {
-  static const char *const names[] = {"target", "args", "name",
+  static const char *const names[] = {"target", "args",       "name",
                                       "daemon", "stack_size", NULL};
   lc_state *S = lc_get(L);
   conc_thread *t;
@@ -351,17 +350,16 @@ static int to_string(lua_State *L) {
 }
 
 static const luaL_Reg methods[] = {
-  {"start", start},           {"join", join},
-  {"name", name},             {"set_name", set_name},
-  {"daemon", is_daemon},      {"set_daemon", set_daemon},
-  {"ident", ident},           {"native_id", native_id},
-  {"is_alive", is_alive},     {NULL, NULL}};
+  {"start", start},       {"join", join},
+  {"name", name},         {"set_name", set_name},
+  {"daemon", is_daemon},  {"set_daemon", set_daemon},
+  {"ident", ident},       {"native_id", native_id},
+  {"is_alive", is_alive}, {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__tostring", to_string},
-                                       {NULL, NULL}};
+static const luaL_Reg metamethods[] = {{"__tostring", to_string}, {NULL, NULL}};
 
-const lc_type lc_thread_type = {&conc_thread_class, methods, metamethods,
-                                NULL, 0, false};
+const lc_type lc_thread_type = {
+  &conc_thread_class, methods, metamethods, NULL, 0, false};
 
 /* ---- Functions of the module ---- */
 
@@ -380,8 +378,8 @@ static conc_thread *foreign(lua_State *L, lc_state *S) {
     lua_pop(L, 1);
     lua_pushfstring(L, "Dummy-%I", (LUAI_UACINT)conc_root_count(S->root));
     lc_box *box = lc_newbox(L, &conc_thread_class);
-    apr_status_t st = conc_thread_adopt(&t, S->root, lua_tostring(L, -2),
-                                        S->self);
+    apr_status_t st =
+      conc_thread_adopt(&t, S->root, lua_tostring(L, -2), S->self);
     if (st != APR_SUCCESS)
       lc_fail(L, st);
     t->daemon = true;
@@ -509,9 +507,12 @@ static int stack_size(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg lc_thread_functions[] = {
-  {"current_thread", current_thread}, {"main_thread", main_thread},
-  {"enumerate", enumerate},           {"active_count", active_count},
-  {"get_ident", get_ident},           {"get_native_id", get_native_id},
-  {"stack_size", stack_size},         {"excepthook", lc_excepthook},
-  {NULL, NULL}};
+const luaL_Reg lc_thread_functions[] = {{"current_thread", current_thread},
+                                        {"main_thread", main_thread},
+                                        {"enumerate", enumerate},
+                                        {"active_count", active_count},
+                                        {"get_ident", get_ident},
+                                        {"get_native_id", get_native_id},
+                                        {"stack_size", stack_size},
+                                        {"excepthook", lc_excepthook},
+                                        {NULL, NULL}};

@@ -73,9 +73,8 @@ static int stats(lua_State *L) {
   lua_setfield(L, -2, "objects");
   lua_pushinteger(L, (lua_Integer)conc_blob_count());
   lua_setfield(L, -2, "cached");
-  lua_pushinteger(L, S->root == NULL
-                       ? 0
-                       : (lua_Integer)conc_root_threads(S->root, NULL, 0));
+  lua_pushinteger(
+    L, S->root == NULL ? 0 : (lua_Integer)conc_root_threads(S->root, NULL, 0));
   lua_setfield(L, -2, "threads");
   return 1;
 }
@@ -86,33 +85,32 @@ static int fault(lua_State *L) {
   return 0;
 }
 
-static const luaL_Reg functions[] = {
-  {"sleep", do_sleep},
-  {"time", do_time},
-  {"cpu_count", cpu_count},
-  {"sendable", sendable},
-  {"register", lc_register},
-  {"stats", stats},
-  {"fault", fault},
-  {"first_done", lc_first_done},
-  {"Lock", lc_lock},
-  {"RLock", lc_rlock},
-  {"Condition", lc_condition},
-  {"Semaphore", lc_semaphore},
-  {"BoundedSemaphore", lc_bounded},
-  {"Event", lc_event},
-  {"Barrier", lc_barrier},
-  {"Queue", lc_fifo},
-  {"LifoQueue", lc_lifo},
-  {"PriorityQueue", lc_priority},
-  {"SimpleQueue", lc_simple},
-  {"Value", lc_value},
-  {"Array", lc_array},
-  {"new_dict", lc_dict},
-  {"Local", lc_local},
-  {"Thread", lc_thread},
-  {"ThreadPoolExecutor", lc_executor},
-  {NULL, NULL}};
+static const luaL_Reg functions[] = {{"sleep", do_sleep},
+                                     {"time", do_time},
+                                     {"cpu_count", cpu_count},
+                                     {"sendable", sendable},
+                                     {"register", lc_register},
+                                     {"stats", stats},
+                                     {"fault", fault},
+                                     {"first_done", lc_first_done},
+                                     {"Lock", lc_lock},
+                                     {"RLock", lc_rlock},
+                                     {"Condition", lc_condition},
+                                     {"Semaphore", lc_semaphore},
+                                     {"BoundedSemaphore", lc_bounded},
+                                     {"Event", lc_event},
+                                     {"Barrier", lc_barrier},
+                                     {"Queue", lc_fifo},
+                                     {"LifoQueue", lc_lifo},
+                                     {"PriorityQueue", lc_priority},
+                                     {"SimpleQueue", lc_simple},
+                                     {"Value", lc_value},
+                                     {"Array", lc_array},
+                                     {"new_dict", lc_dict},
+                                     {"Local", lc_local},
+                                     {"Thread", lc_thread},
+                                     {"ThreadPoolExecutor", lc_executor},
+                                     {NULL, NULL}};
 
 LC_EXPORT int luaopen_conc_core(lua_State *L) {
   apr_status_t st = conc_init();

@@ -129,9 +129,9 @@ typedef void knower(lua_State *L, int known, int loaded, int name);
 
 /* Tell 'f' of every module, those of the standard library first. */
 static void each_module(lua_State *L, int known, int loaded, knower *f) {
-  static const char *const first[] = {"_G", "string", "table", "math", "io",
-                                      "os", "coroutine", "utf8", "debug",
-                                      "package"};
+  static const char *const first[] = {"_G",    "string", "table",     "math",
+                                      "io",    "os",     "coroutine", "utf8",
+                                      "debug", "package"};
   for (size_t i = 0; i < sizeof first / sizeof *first; i++) {
     lua_pushstring(L, first[i]);
     f(L, known, loaded, lua_gettop(L));
@@ -309,8 +309,8 @@ enum { MOST_CODE = 4096 };
 void lc_keep_code(lua_State *L, int idx, uint64_t id) {
   idx = lua_absindex(L, idx);
   push_table(L, &code_key, NULL);
-  lua_Integer n = lua_rawgeti(L, -1, 0) == LUA_TNUMBER ? lua_tointeger(L, -1)
-                                                       : 0;
+  lua_Integer n =
+    lua_rawgeti(L, -1, 0) == LUA_TNUMBER ? lua_tointeger(L, -1) : 0;
   lua_pop(L, 1);
   if (n == MOST_CODE) {
     n = 0;

@@ -79,20 +79,16 @@ static void path_here(lua_State *L, const lc_packer *pk, char *path,
   for (uint32_t i = 0; i < pk->nframes; i++) {
     const lc_frame *f = &pk->frames[i];
     switch (f->kind) {
-      case LC_TABLE:
-        path_key(L, f->slot + 1, path, size);
-        break;
-      case LC_FUNC:
-        path_upvalue(L, f, path, size);
-        break;
-      case LC_META:
-        if (f->stage == ITEMS)
-          path_add(path, size, "%s", " (metatable)");
-        break;
-      default:
-        (void)snprintf(digits, sizeof digits, " (packed %u)", f->n);
-        path_add(path, size, "%s", digits);
-        break;
+    case LC_TABLE: path_key(L, f->slot + 1, path, size); break;
+    case LC_FUNC: path_upvalue(L, f, path, size); break;
+    case LC_META:
+      if (f->stage == ITEMS)
+        path_add(path, size, "%s", " (metatable)");
+      break;
+    default:
+      (void)snprintf(digits, sizeof digits, " (packed %u)", f->n);
+      path_add(path, size, "%s", digits);
+      break;
     }
   }
 }
@@ -582,26 +578,21 @@ static inline bool scalar(lua_State *L, lc_packer *pk, int idx, int type) {
     return true; /* it has failed */
   unsigned char *p = pk->buf + pk->len;
   switch (type) {
-    case LUA_TNUMBER:
-      p = lua_isinteger(L, idx) ? lc_put_integer(p, lua_tointeger(L, idx))
-                                : lc_put_number(p, lua_tonumber(L, idx));
-      break;
-    case LUA_TSTRING:
-      s = lua_tolstring(L, idx, &len);
-      if (len >= LC_SHORTMAX) {
-        long_string(pk, s, len);
-        return true;
-      }
-      p = lc_put_string(p, s, len);
-      break;
-    case LUA_TBOOLEAN:
-      *p++ = lua_toboolean(L, idx) ? LC_TRUE : LC_FALSE;
-      break;
-    case LUA_TNIL:
-      *p++ = LC_NIL;
-      break;
-    default:
-      return false;
+  case LUA_TNUMBER:
+    p = lua_isinteger(L, idx) ? lc_put_integer(p, lua_tointeger(L, idx))
+                              : lc_put_number(p, lua_tonumber(L, idx));
+    break;
+  case LUA_TSTRING:
+    s = lua_tolstring(L, idx, &len);
+    if (len >= LC_SHORTMAX) {
+      long_string(pk, s, len);
+      return true;
+    }
+    p = lc_put_string(p, s, len);
+    break;
+  case LUA_TBOOLEAN: *p++ = lua_toboolean(L, idx) ? LC_TRUE : LC_FALSE; break;
+  case LUA_TNIL: *p++ = LC_NIL; break;
+  default: return false;
   }
   pk->len = (size_t)(p - pk->buf);
   return true;
@@ -618,21 +609,11 @@ static void value(lua_State *L, lc_packer *pk) {
     return;
   }
   switch (type) {
-    case LUA_TTABLE:
-      table(L, pk);
-      break;
-    case LUA_TFUNCTION:
-      function(L, pk);
-      break;
-    case LUA_TUSERDATA:
-      userdata(L, pk);
-      break;
-    case LUA_TLIGHTUSERDATA:
-      pointer(L, pk);
-      break;
-    default:
-      culprit(L, pk, "cannot send a %s", "coroutine");
-      break;
+  case LUA_TTABLE: table(L, pk); break;
+  case LUA_TFUNCTION: function(L, pk); break;
+  case LUA_TUSERDATA: userdata(L, pk); break;
+  case LUA_TLIGHTUSERDATA: pointer(L, pk); break;
+  default: culprit(L, pk, "cannot send a %s", "coroutine"); break;
   }
 }
 
@@ -835,24 +816,19 @@ static bool pack_scalar(lua_State *L, int idx, conc_msg *m) {
   unsigned char *p = m->u.bytes;
   *p++ = LC_VERSION | LC_PLAIN;
   switch (lua_type(L, idx)) {
-    case LUA_TNUMBER:
-      p = lua_isinteger(L, idx) ? lc_put_integer(p, lua_tointeger(L, idx))
-                                : lc_put_number(p, lua_tonumber(L, idx));
-      break;
-    case LUA_TSTRING:
-      s = lua_tolstring(L, idx, &len);
-      if (len > CONC_MSG_INLINE - 2)
-        return false;
-      p = lc_put_string(p, s, len);
-      break;
-    case LUA_TBOOLEAN:
-      *p++ = lua_toboolean(L, idx) ? LC_TRUE : LC_FALSE;
-      break;
-    case LUA_TNIL:
-      *p++ = LC_NIL;
-      break;
-    default:
+  case LUA_TNUMBER:
+    p = lua_isinteger(L, idx) ? lc_put_integer(p, lua_tointeger(L, idx))
+                              : lc_put_number(p, lua_tonumber(L, idx));
+    break;
+  case LUA_TSTRING:
+    s = lua_tolstring(L, idx, &len);
+    if (len > CONC_MSG_INLINE - 2)
       return false;
+    p = lc_put_string(p, s, len);
+    break;
+  case LUA_TBOOLEAN: *p++ = lua_toboolean(L, idx) ? LC_TRUE : LC_FALSE; break;
+  case LUA_TNIL: *p++ = LC_NIL; break;
+  default: return false;
   }
   m->size = (size_t)(p - m->u.bytes);
   m->nrefs = 0;
@@ -860,8 +836,7 @@ static bool pack_scalar(lua_State *L, int idx, conc_msg *m) {
   return true;
 }
 
-void lc_pack_with(lua_State *L, lc_state *S, const lc_packing *r,
-                  conc_msg *m) {
+void lc_pack_with(lua_State *L, lc_state *S, const lc_packing *r, conc_msg *m) {
   int top = lua_gettop(L), bad;
   *m = (conc_msg){0};
   luaL_checkstack(L, 20, NULL);
@@ -889,8 +864,7 @@ void lc_pack_one(lua_State *L, int idx, const char *name, conc_msg *m) {
     lc_pack_with(L, lc_get(L), &r, m);
 }
 
-void lc_pack(lua_State *L, int first, int last, const char *name,
-             conc_msg *m) {
+void lc_pack(lua_State *L, int first, int last, const char *name, conc_msg *m) {
   const lc_packing r = {.first = first, .last = last, .name = name};
   if (first != last || !pack_scalar(L, first, m))
     lc_pack_with(L, lc_open(L), &r, m);

@@ -79,10 +79,10 @@ typedef struct lc_memo {
 } lc_memo;
 
 typedef struct lc_frame {
-  size_t offset;   /* of the tag */
-  int slot;        /* of the value, on Lua's stack */
-  uint32_t n, m;   /* written so far: TABLE items, pairs; others items */
-  uint32_t all;    /* FUNC, PACKED: items in all */
+  size_t offset; /* of the tag */
+  int slot;      /* of the value, on Lua's stack */
+  uint32_t n, m; /* written so far: TABLE items, pairs; others items */
+  uint32_t all;  /* FUNC, PACKED: items in all */
   unsigned char kind;
   unsigned char stage;
 } lc_frame;
@@ -110,11 +110,11 @@ typedef struct lc_packer {
   uint32_t round;
   lc_frame *frames;
   uint32_t nframes, frameroom;
-  int anchors;     /* stack slot of what must not be collected, or 0 */
-  int classes;     /* packing a class: slot of the classes defined, or 0 */
-  bool plain;      /* nothing so far that could run code when read */
-  bool wide;       /* something refers back, or is deeply nested */
-  bool refreshed;  /* names were looked up during this packing */
+  int anchors;    /* stack slot of what must not be collected, or 0 */
+  int classes;    /* packing a class: slot of the classes defined, or 0 */
+  bool plain;     /* nothing so far that could run code when read */
+  bool wide;      /* something refers back, or is deeply nested */
+  bool refreshed; /* names were looked up during this packing */
   bool failed;
   bool nomem;
   lc_restart again;

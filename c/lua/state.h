@@ -13,23 +13,23 @@
 #include "core/thread.h"
 
 struct lc_state {
-  lua_State *main;     /* the main coroutine */
-  conc_parker *self;   /* who waits here; NULL: not yet, or closing */
-  lua_Hook hook;       /* the hook that is no news to us */
-  conc_thread *thread; /* who runs here; a reference */
-  conc_root *root;     /* the family; a reference */
-  conc_obj *env;       /* what workers started here begin with, or NULL */
-  double close_limit;  /* see conc.h */
-  bool worker;         /* made by conc, not by a host */
-  bool packing;        /* 'packer' is in use */
-  uint64_t tid;        /* of the thread that opened it */
-  const void *plain_fn;  /* see pack.c: a function without upvalues ... */
-  conc_blob *plain_code; /* ... its code, which 'known' keeps ... */
+  lua_State *main;          /* the main coroutine */
+  conc_parker *self;        /* who waits here; NULL: not yet, or closing */
+  lua_Hook hook;            /* the hook that is no news to us */
+  conc_thread *thread;      /* who runs here; a reference */
+  conc_root *root;          /* the family; a reference */
+  conc_obj *env;            /* what workers started here begin with, or NULL */
+  double close_limit;       /* see conc.h */
+  bool worker;              /* made by conc, not by a host */
+  bool packing;             /* 'packer' is in use */
+  uint64_t tid;             /* of the thread that opened it */
+  const void *plain_fn;     /* see pack.c: a function without upvalues ... */
+  conc_blob *plain_code;    /* ... its code, which 'known' keeps ... */
   unsigned char plain_nups; /* ... and whether it uses globals */
-  uint64_t loaded_id;    /* see names.c: the code that was asked for last */
-  lc_packer packer;    /* of most messages, see pack.c */
-  uint64_t names;      /* see names.c: package.loaded as it was then */
-  uint64_t filter[16]; /* see names.c */
+  uint64_t loaded_id;       /* see names.c: the code that was asked for last */
+  lc_packer packer;         /* of most messages, see pack.c */
+  uint64_t names;           /* see names.c: package.loaded as it was then */
+  uint64_t filter[16];      /* see names.c */
 };
 
 /*

@@ -172,8 +172,10 @@ static frame *open_frame(reader *r, unsigned kind, uint32_t all) {
     more_frames(r);
   uint64_t around = expected(r);
   frame *f = &r->frames[r->nframes++];
-  *f = (frame){.kind = (unsigned char)kind, .all = all,
-               .slot = lua_gettop(r->L), .around = around};
+  *f = (frame){.kind = (unsigned char)kind,
+               .all = all,
+               .slot = lua_gettop(r->L),
+               .around = around};
   return f;
 }
 
@@ -318,36 +320,23 @@ static inline bool scalar(reader *r, unsigned tag) {
     return true;
   }
   switch (tag) {
-    case LC_NIL:
-      lua_pushnil(L);
-      return true;
-    case LC_FALSE:
-    case LC_TRUE:
-      lua_pushboolean(L, tag == LC_TRUE);
-      return true;
-    case LC_INT1:
-      lua_pushinteger(L, integer(r, 1));
-      return true;
-    case LC_INT2:
-      lua_pushinteger(L, integer(r, 2));
-      return true;
-    case LC_INT4:
-      lua_pushinteger(L, integer(r, 4));
-      return true;
-    case LC_INT8:
-      lua_pushinteger(L, integer(r, 8));
-      return true;
-    case LC_FLOAT:
-      bits = fixed(r, 8);
-      memcpy(&d, &bits, sizeof d);
-      lua_pushnumber(L, (lua_Number)d);
-      return true;
-    case LC_STRING:
-      s = counted(r, &len);
-      lua_pushlstring(L, s, len);
-      return true;
-    default:
-      return false;
+  case LC_NIL: lua_pushnil(L); return true;
+  case LC_FALSE:
+  case LC_TRUE: lua_pushboolean(L, tag == LC_TRUE); return true;
+  case LC_INT1: lua_pushinteger(L, integer(r, 1)); return true;
+  case LC_INT2: lua_pushinteger(L, integer(r, 2)); return true;
+  case LC_INT4: lua_pushinteger(L, integer(r, 4)); return true;
+  case LC_INT8: lua_pushinteger(L, integer(r, 8)); return true;
+  case LC_FLOAT:
+    bits = fixed(r, 8);
+    memcpy(&d, &bits, sizeof d);
+    lua_pushnumber(L, (lua_Number)d);
+    return true;
+  case LC_STRING:
+    s = counted(r, &len);
+    lua_pushlstring(L, s, len);
+    return true;
+  default: return false;
   }
 }
 
@@ -360,48 +349,28 @@ static bool other(reader *r, unsigned tag) {
   size_t len;
   const char *s;
   switch (tag) {
-    case LC_TABLE:
-    case LC_TABLE | LC_SHARED:
-      begin_table(r, tag != LC_TABLE);
-      return false;
-    case LC_FUNC:
-    case LC_FUNC | LC_SHARED:
-      return begin_function(r, tag != LC_FUNC);
-    case LC_PACKED:
-    case LC_PACKED | LC_SHARED:
-      begin_packed(r, tag != LC_PACKED);
-      return false;
-    case LC_META:
-      begin_meta(r);
-      return false;
-    case LC_DEF:
-      begin_class(r);
-      return false;
-    case LC_JOIN:
-      join(r);
-      return false;
-    case LC_REF:
-      push_shared(r);
-      return true;
-    case LC_OBJ:
-      lc_push(L, reference(r));
-      return true;
-    case LC_GLOBALS:
-      lua_pushglobaltable(L);
-      return true;
-    case LC_NAME:
-      s = counted(r, &len);
-      lc_pushnamed(L, s, len);
-      return true;
-    case LC_REGISTERED:
-      s = counted(r, &len);
-      lc_pushregistered(L, s, len);
-      return true;
-    case LC_CLASS:
-      push_class(r);
-      return true;
-    default:
-      return corrupt(r);
+  case LC_TABLE:
+  case LC_TABLE | LC_SHARED: begin_table(r, tag != LC_TABLE); return false;
+  case LC_FUNC:
+  case LC_FUNC | LC_SHARED: return begin_function(r, tag != LC_FUNC);
+  case LC_PACKED:
+  case LC_PACKED | LC_SHARED: begin_packed(r, tag != LC_PACKED); return false;
+  case LC_META: begin_meta(r); return false;
+  case LC_DEF: begin_class(r); return false;
+  case LC_JOIN: join(r); return false;
+  case LC_REF: push_shared(r); return true;
+  case LC_OBJ: lc_push(L, reference(r)); return true;
+  case LC_GLOBALS: lua_pushglobaltable(L); return true;
+  case LC_NAME:
+    s = counted(r, &len);
+    lc_pushnamed(L, s, len);
+    return true;
+  case LC_REGISTERED:
+    s = counted(r, &len);
+    lc_pushregistered(L, s, len);
+    return true;
+  case LC_CLASS: push_class(r); return true;
+  default: return corrupt(r);
   }
 }
 
@@ -423,8 +392,8 @@ static void table_item(reader *r, frame *f) {
     lua_rawset(L, f->slot);
     return;
   }
-  if (lua_isnil(L, -1) || (lua_type(L, -1) == LUA_TNUMBER &&
-                           !lua_rawequal(L, -1, -1))) /* NaN */
+  if (lua_isnil(L, -1) ||
+      (lua_type(L, -1) == LUA_TNUMBER && !lua_rawequal(L, -1, -1))) /* NaN */
     corrupt(r);
 }
 
@@ -440,18 +409,12 @@ static void meta_item(reader *r, frame *f) {
 static void deliver(reader *r) {
   frame *f = &r->frames[r->nframes - 1];
   switch (f->kind) {
-    case LC_TABLE:
-      table_item(r, f);
-      break;
-    case LC_FUNC:
-      lua_setupvalue(r->L, f->slot, (int)++f->n);
-      break;
-    case LC_META:
-      meta_item(r, f);
-      break;
-    default:
-      f->n++; /* PACKED: it stays where it is */
-      break;
+  case LC_TABLE: table_item(r, f); break;
+  case LC_FUNC: lua_setupvalue(r->L, f->slot, (int)++f->n); break;
+  case LC_META: meta_item(r, f); break;
+  default:
+    f->n++; /* PACKED: it stays where it is */
+    break;
   }
 }
 
@@ -525,9 +488,16 @@ static int read_message(lua_State *L, conc_msg *m, lc_state *S,
                         conc_blob *source, int depth) {
   const unsigned char *start = conc_msg_data(m);
   frame few[LC_FEW];
-  reader r = {.L = L, .state = S, .start = start, .p = start,
-              .end = start + m->size, .m = m, .source = source,
-              .depth = depth, .base = lua_gettop(L), .frames = few,
+  reader r = {.L = L,
+              .state = S,
+              .start = start,
+              .p = start,
+              .end = start + m->size,
+              .m = m,
+              .source = source,
+              .depth = depth,
+              .base = lua_gettop(L),
+              .frames = few,
               .room = LC_FEW};
   int n = 0;
   luaL_checkstack(L, 24, NULL);
@@ -605,7 +575,9 @@ static int read_all(lua_State *L) {
 
 /* One scalar and nothing else, in a message that owns nothing. */
 static bool read_scalar(lua_State *L, const conc_msg *m) {
-  reader r = {.L = L, .start = m->u.bytes, .p = m->u.bytes + 2,
+  reader r = {.L = L,
+              .start = m->u.bytes,
+              .p = m->u.bytes + 2,
               .end = m->u.bytes + m->size};
   if (m->size < 2 || m->u.bytes[0] != (LC_VERSION | LC_PLAIN) ||
       !scalar(&r, m->u.bytes[1]))

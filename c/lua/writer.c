@@ -96,7 +96,7 @@ static bool widen(lc_packer *pk) {
 }
 
 void lc_write_remember(lc_packer *pk, const void *key, size_t offset,
-                     uint32_t index) {
+                       uint32_t index) {
   if (2 * pk->memoused >= pk->memoroom && !widen(pk))
     return;
   lc_memo m = {key, offset, index, pk->round};
@@ -116,8 +116,7 @@ void lc_write_back(lc_packer *pk, const lc_memo *m) {
 
 /* ---- Frames ---- */
 
-lc_frame *lc_write_open(lua_State *L, lc_packer *pk, unsigned kind,
-                            int slot) {
+lc_frame *lc_write_open(lua_State *L, lc_packer *pk, unsigned kind, int slot) {
   if (pk->nframes >= LC_DEEPEST) {
     pk->failed = true;
     memcpy(pk->error, ": nested too deeply", 20);
@@ -140,8 +139,7 @@ lc_frame *lc_write_open(lua_State *L, lc_packer *pk, unsigned kind,
   }
   lc_frame *f = &pk->frames[pk->nframes++];
   pk->wide = pk->wide || pk->nframes > LC_FEW;
-  *f = (lc_frame){.offset = pk->len, .slot = slot,
-                  .kind = (unsigned char)kind};
+  *f = (lc_frame){.offset = pk->len, .slot = slot, .kind = (unsigned char)kind};
   return f;
 }
 
@@ -208,10 +206,9 @@ static apr_status_t give_away(lc_packer *pk, conc_msg *m) {
 }
 
 apr_status_t lc_write_end(lc_packer *pk, conc_msg *m) {
-  apr_status_t st =
-    pk->len > KEEP / 4
-      ? give_away(pk, m)
-      : conc_msg_make(m, pk->buf, pk->len, pk->refs, pk->nrefs);
+  apr_status_t st = pk->len > KEEP / 4
+                      ? give_away(pk, m)
+                      : conc_msg_make(m, pk->buf, pk->len, pk->refs, pk->nrefs);
   if (st == APR_SUCCESS)
     pk->nrefs = 0; /* they are the message's now */
   else

@@ -25,10 +25,10 @@ struct conc_sleeper;
 
 /* One word of a wait.  Lives on the waiting thread's stack. */
 typedef struct conc_waiter {
-  conc_word *word;              /* in */
-  uint32_t expected;            /* in */
-  uint32_t index;               /* in the wait's list */
-  struct conc_sleeper *sleeper; /* the wait it belongs to */
+  conc_word *word;                 /* in */
+  uint32_t expected;               /* in */
+  uint32_t index;                  /* in the wait's list */
+  struct conc_sleeper *sleeper;    /* the wait it belongs to */
   struct conc_waiter *prev, *next; /* under the bucket's lock, as 'queued' */
   bool queued;
 } conc_waiter;

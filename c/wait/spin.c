@@ -19,8 +19,7 @@ bool conc_spin_useful(void) { return cpus() > 1; }
  * than processors to spare twice in a row: once is often somebody who has just
  * seen what it looked for.
  */
-static bool look(uint32_t limit, bool (*ready)(const void *),
-                 const void *arg) {
+static bool look(uint32_t limit, bool (*ready)(const void *), const void *arg) {
   enum { PER_CLOCK = 16 };
   int64_t until = 0;
   int crowded = 0;
@@ -33,8 +32,7 @@ static bool look(uint32_t limit, bool (*ready)(const void *),
     int64_t now = conc_sys_now();
     if (until == 0)
       until = now + limit;
-    bool many =
-      atomic_load_explicit(&looking, memory_order_relaxed) >= cpus();
+    bool many = atomic_load_explicit(&looking, memory_order_relaxed) >= cpus();
     crowded = many ? crowded + 1 : 0;
     if (now >= until || crowded == 2)
       return false;

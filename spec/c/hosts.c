@@ -37,9 +37,8 @@ static int scaled(int n) {
 
 /* ---- States ---- */
 
-static const luaL_Reg few[] = {{LUA_GNAME, luaopen_base},
-                               {LUA_STRLIBNAME, luaopen_string},
-                               {NULL, NULL}};
+static const luaL_Reg few[] = {
+  {LUA_GNAME, luaopen_base}, {LUA_STRLIBNAME, luaopen_string}, {NULL, NULL}};
 
 static const luaL_Reg some[] = {{LUA_GNAME, luaopen_base},
                                 {LUA_LOADLIBNAME, luaopen_package},
@@ -385,7 +384,8 @@ static const char *const task =
   "assert(q:get().x == lock)\n"
   "q:put(setmetatable({x = 5}, Class))\n"
   "assert(q:get():get() == 5)\n"
-  "q:put(setmetatable({}, {__conc_pack = function() return 'math:max', 1 end}))\n"
+  "q:put(setmetatable({}, {__conc_pack = function() return 'math:max', 1 "
+  "end}))\n"
   "assert(q:get() == 1)\n"
   "do local held <close> = lock:acquire() end\n"
   "local data = th.Local(function(l) l.x = 1 end)\n"
