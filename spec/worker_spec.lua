@@ -316,11 +316,11 @@ describe("The end of a program", function()
 
   it("may come while threads die, start and put", function()
     for _ = 1, helper.scale(10) do
-      local out, how = script(begin .. [[
+      local out, how = script(begin .. "local rounds = " .. helper.scale(200) .. [[
         local q = conc.queue.SimpleQueue()
         for i = 1, 8 do
           start(i % 2 == 0, function(c)
-            for n = 1, 200 do
+            for n = 1, rounds do
               local queue = c.queue.SimpleQueue()
               local ok = pcall(function()
                 local t = c.threading.Thread{target = function(k) k:put {n} end, args = {queue}}
