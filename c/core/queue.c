@@ -50,12 +50,14 @@ struct conc_queue {
 
   char pad1[CONC_LINE]; /* each end on lines of its own */
   conc_word tail_lock;
-  _Atomic uint64_t put; /* [a] messages ever put */
   uint64_t got_seen;    /* [p] an old 'got' */
   block *tail;          /* [p] FIFO: the block being filled */
   uint32_t tail_at;     /* [p] its next slot */
   entry *entries;       /* [p] LIFO, PRIORITY: array of 'room' */
   size_t room;          /* [p] */
+
+  char pad4[CONC_LINE];
+  _Atomic uint64_t put; /* [a] messages ever put; consumers look at it */
 
   char pad2[CONC_LINE];
   conc_word head_lock;
@@ -102,6 +104,8 @@ static apr_status_t fifo_store(conc_queue *q, conc_msg *msg) {
     q->tail_at = 0;
   }
   q->tail->slots[q->tail_at++] = conc_msg_take(msg);
+  if (q->tail_at < PER_BLOCK)
+    conc_sys_prefetch(&q->tail->slots[q->tail_at]);
   return APR_SUCCESS;
 }
 

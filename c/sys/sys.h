@@ -60,6 +60,15 @@ void conc_sys_pin(void);
 /* Hint: [p, p + size) is large and about to be written from end to end. */
 void conc_sys_large(void *p, size_t size);
 
+/* The line at p will be written soon: get it from whoever has it. */
+static inline void conc_sys_prefetch(const void *p) {
+#if defined(__GNUC__)
+  __builtin_prefetch(p, 1);
+#else
+  (void)p;
+#endif
+}
+
 /* Tell the processor that this is a spin loop. */
 static inline void conc_sys_pause(void) {
 #if defined(__x86_64__) || defined(__i386__)

@@ -20,14 +20,16 @@ bool conc_spin_useful(void) { return cpus() > 1; }
  * seen what it looked for.
  */
 static bool look(uint32_t limit, bool (*ready)(const void *), const void *arg) {
-  enum { PER_CLOCK = 16 };
+  enum { PER_CLOCK = 16, MOST_PAUSES = 8 };
   int64_t until = 0;
-  int crowded = 0;
+  int crowded = 0, pauses = 1;
   for (;;) {
     for (int i = 0; i < PER_CLOCK; i++) {
       if (ready(arg))
         return true;
-      conc_sys_pause();
+      for (int k = 0; k < pauses; k++)
+        conc_sys_pause();
+      pauses = pauses < MOST_PAUSES ? pauses * 2 : MOST_PAUSES;
     }
     int64_t now = conc_sys_now();
     if (until == 0)
