@@ -30,14 +30,15 @@ end
 local pressure = os.getenv "CONC_GC" == "1"
 
 -- Self-contained, since it travels into threads: begin a cycle as soon as one
--- has ended, and run ahead of the program.
-local function press()
+-- has ended, and run ahead of the program.  In the main state, whose heap holds
+-- all the specs, that is done with less haste.
+local function press(stepmul)
   collectgarbage "incremental"
   collectgarbage("setpause", 0)
-  collectgarbage("setstepmul", 1000)
+  collectgarbage("setstepmul", stepmul or 1000)
 end
 
-if pressure then press() end
+if pressure then press(100) end
 
 -- Waiting ------------------------------------------------------------------
 
