@@ -48,12 +48,14 @@ end, function()
   end
 end)
 
--- Many small tasks keep all cores busy to the end.
+-- Many small tasks, the heavy ones first, keep all cores busy to the end.
 local LIMIT, CHUNKS, SIZE = 3000000, 64, 46875
 compare(function() count(1, LIMIT) end, function()
   local executor <close> = futures.ThreadPoolExecutor()
   local ranges, total = {}, 0
-  for i = 1, CHUNKS do ranges[i] = {(i - 1) * SIZE + 1, i * SIZE} end
+  for i = CHUNKS, 1, -1 do
+    ranges[#ranges + 1] = {(i - 1) * SIZE + 1, i * SIZE}
+  end
   for _, n in executor:starmap(count, ranges) do total = total + n end
   print(("%d primes below %d"):format(total, LIMIT))
 end)
