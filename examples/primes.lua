@@ -1,7 +1,6 @@
 -- Work for all cores, done serially first to compare.
 
-local conc = require "conc"
-local futures = require "conc.futures"
+local conc, futures = require "conc", require "conc.futures"
 
 local PRIMES = {
   112272535095293, 112582705942171, 112272535095293,
@@ -49,13 +48,11 @@ end, function()
 end)
 
 -- Many small tasks, the heavy ones first, keep all cores busy to the end.
-local LIMIT, CHUNKS, SIZE = 3000000, 64, 46875
+local LIMIT, SIZE = 3000000, 46875 -- 64 chunks
 compare(function() count(1, LIMIT) end, function()
   local executor <close> = futures.ThreadPoolExecutor()
   local ranges, total = {}, 0
-  for i = CHUNKS, 1, -1 do
-    ranges[#ranges + 1] = {(i - 1) * SIZE + 1, i * SIZE}
-  end
+  for i = LIMIT, SIZE, -SIZE do ranges[#ranges + 1] = {i - SIZE + 1, i} end
   for _, n in executor:starmap(count, ranges) do total = total + n end
   print(("%d primes below %d"):format(total, LIMIT))
 end)

@@ -50,11 +50,11 @@ struct conc_queue {
 
   char pad1[CONC_LINE]; /* each end on lines of its own */
   conc_word tail_lock;
-  uint64_t got_seen;    /* [p] an old 'got' */
-  block *tail;          /* [p] FIFO: the block being filled */
-  uint32_t tail_at;     /* [p] its next slot */
-  entry *entries;       /* [p] LIFO, PRIORITY: array of 'room' */
-  size_t room;          /* [p] */
+  uint64_t got_seen; /* [p] an old 'got' */
+  block *tail;       /* [p] FIFO: the block being filled */
+  uint32_t tail_at;  /* [p] its next slot */
+  entry *entries;    /* [p] LIFO, PRIORITY: array of 'room' */
+  size_t room;       /* [p] */
 
   char pad4[CONC_LINE];
   _Atomic uint64_t put; /* [a] messages ever put; consumers look at it */

@@ -20,10 +20,10 @@
 #include "wait/lot.h"
 
 typedef struct conc_gate {
-  conc_word seq;        /* [a] what sleepers sleep on; every notify changes it */
-  conc_word sleepers;   /* [a] registered, and not yet chosen by a notify */
+  conc_word seq;      /* [a] what sleepers sleep on; every notify changes it */
+  conc_word sleepers; /* [a] registered, and not yet chosen by a notify */
   char apart[CONC_LINE]; /* a waiter that only looks leaves the adder's line */
-  conc_word spinners;   /* [a] looking, or about to look once more */
+  conc_word spinners;    /* [a] looking, or about to look once more */
   char end[CONC_LINE];
 } conc_gate;
 
