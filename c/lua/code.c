@@ -21,24 +21,10 @@ static int write_chunk(lua_State *L, const void *p, size_t size, void *ud) {
 
 static const char chunks_key = 0;
 
-/* Push the table chunk -> blob's box, weak in its values. */
-static void push_chunks(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &chunks_key) == LUA_TTABLE)
-    return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &chunks_key);
-}
-
 /* Push the box of the blob that holds the chunk on the top; pops the chunk. */
 static conc_blob *push_chunk_blob(lua_State *L) {
   int chunk = lua_gettop(L);
-  push_chunks(L);
+  lc_pushtable(L, &chunks_key, "v"); /* chunk -> its blob's box */
   lua_pushvalue(L, chunk);
   lua_rawget(L, -2);
   conc_blob *b = (conc_blob *)lc_test(L, -1, &conc_blob_class);

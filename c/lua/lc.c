@@ -132,18 +132,40 @@ void lc_newowned(lua_State *L, conc_obj *o, int owner) {
   lua_setmetatable(L, -2);
 }
 
-/* Push a box with a reference of its own to an object whose type has none. */
-static void push_holder(lua_State *L, conc_obj *o) {
-  static const char meta_key = 0;
-  lc_box *b = push_box(L, 0);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key) != LUA_TTABLE) {
+void lc_pushtable(lua_State *L, const void *key, const char *mode) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE)
+    return;
+  lua_pop(L, 1);
+  lua_newtable(L);
+  if (mode != NULL) {
+    lua_createtable(L, 0, 1);
+    lua_pushstring(L, mode);
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+  }
+  lua_pushvalue(L, -1);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
+}
+
+void lc_setfinalizer(lua_State *L, const void *key, lua_CFunction gc) {
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) != LUA_TTABLE) {
     lua_pop(L, 1);
-    lua_newtable(L);
-    lc_setfuncs(L, finalizer);
+    lua_createtable(L, 0, 2);
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__gc");
+    lua_pushcfunction(L, gc);
+    lua_setfield(L, -2, "__close");
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &meta_key);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, key);
   }
   lua_setmetatable(L, -2);
+}
+
+/* Push a box with a reference of its own to an object whose type has none. */
+static void push_holder(lua_State *L, conc_obj *o) {
+  static const char key = 0;
+  lc_box *b = push_box(L, 0);
+  lc_setfinalizer(L, &key, box_gc);
   b->obj = conc_retain(o);
 }
 
@@ -158,18 +180,7 @@ static void push_another(lua_State *L, conc_obj *o) {
   }
 }
 
-void lc_pushobjects(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &objects_key) == LUA_TTABLE)
-    return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  lua_createtable(L, 0, 1);
-  lua_pushliteral(L, "v");
-  lua_setfield(L, -2, "__mode");
-  lua_setmetatable(L, -2);
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &objects_key);
-}
+void lc_pushobjects(lua_State *L) { lc_pushtable(L, &objects_key, "v"); }
 
 void lc_remember(lua_State *L, int idx) {
   conc_obj *o = lc_testany(L, idx);

@@ -98,6 +98,18 @@ void lc_newowned(lua_State *L, conc_obj *o, int owner);
  */
 void lc_push(lua_State *L, conc_obj *o);
 
+/*
+ * Push the table that the registry has under an address; the first time, a new
+ * one with that __mode (or NULL).
+ */
+void lc_pushtable(lua_State *L, const void *key, const char *mode);
+
+/*
+ * Give the userdata on the top a finalizer, which is also its __close.  The
+ * registry keeps the metatable under that address.
+ */
+void lc_setfinalizer(lua_State *L, const void *key, lua_CFunction gc);
+
 /* Push the table of the objects that are here: address -> userdata, weak. */
 void lc_pushobjects(lua_State *L);
 

@@ -202,20 +202,10 @@ static int map_gc(lua_State *L) {
 }
 
 static map *push_map(lua_State *L) {
-  static const char meta_key = 0;
+  static const char key = 0;
   map *m = lua_newuserdatauv(L, sizeof *m, 0);
   memset(m, 0, sizeof *m);
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_createtable(L, 0, 2);
-    lua_pushcfunction(L, map_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pushcfunction(L, map_gc);
-    lua_setfield(L, -2, "__close");
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &meta_key);
-  }
-  lua_setmetatable(L, -2);
+  lc_setfinalizer(L, &key, map_gc);
   return m;
 }
 

@@ -5,23 +5,7 @@
 static const char known_key = 0, ids_key = 0, classes_key = 0, code_key = 0,
                   registered_key = 0;
 
-/* Push registry[key], a table with that mode, making it when new. */
-static void push_table(lua_State *L, const void *key, const char *mode) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, key) == LUA_TTABLE)
-    return;
-  lua_pop(L, 1);
-  lua_newtable(L);
-  if (mode != NULL) {
-    lua_createtable(L, 0, 1);
-    lua_pushstring(L, mode);
-    lua_setfield(L, -2, "__mode");
-    lua_setmetatable(L, -2);
-  }
-  lua_pushvalue(L, -1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, key);
-}
-
-void lc_pushknown(lua_State *L) { push_table(L, &known_key, "k"); }
+void lc_pushknown(lua_State *L) { lc_pushtable(L, &known_key, "k"); }
 
 /* ---- A filter before the table: 1024 bits by address ---- */
 
@@ -252,7 +236,7 @@ void lc_know_blob(lua_State *L, int idx, conc_blob *blob) {
 
 uint64_t lc_class_id(lua_State *L, int idx) {
   idx = lua_absindex(L, idx);
-  push_table(L, &ids_key, "k");
+  lc_pushtable(L, &ids_key, "k");
   lua_pushvalue(L, idx);
   lua_rawget(L, -2);
   uint64_t id = (uint64_t)lua_tointeger(L, -1);
@@ -262,18 +246,18 @@ uint64_t lc_class_id(lua_State *L, int idx) {
 
 void lc_set_class_id(lua_State *L, int idx, uint64_t id) {
   idx = lua_absindex(L, idx);
-  push_table(L, &ids_key, "k");
+  lc_pushtable(L, &ids_key, "k");
   lua_pushvalue(L, idx);
   lua_pushinteger(L, (lua_Integer)id);
   lua_rawset(L, -3);
-  push_table(L, &classes_key, "v");
+  lc_pushtable(L, &classes_key, "v");
   lua_pushvalue(L, idx);
   lua_rawseti(L, -2, (lua_Integer)id);
   lua_pop(L, 2);
 }
 
 bool lc_push_class(lua_State *L, uint64_t id) {
-  push_table(L, &classes_key, "v");
+  lc_pushtable(L, &classes_key, "v");
   lua_rawgeti(L, -1, (lua_Integer)id);
   lua_remove(L, -2);
   if (!lua_isnil(L, -1))
@@ -290,7 +274,7 @@ bool lc_push_code(lua_State *L, lc_state *S, uint64_t id) {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &loaded_key);
     return true;
   }
-  push_table(L, &code_key, NULL);
+  lc_pushtable(L, &code_key, NULL);
   lua_rawgeti(L, -1, (lua_Integer)id);
   lua_remove(L, -2);
   if (lua_isnil(L, -1)) {
@@ -308,7 +292,7 @@ enum { MOST_CODE = 4096 };
 
 void lc_keep_code(lua_State *L, int idx, uint64_t id) {
   idx = lua_absindex(L, idx);
-  push_table(L, &code_key, NULL);
+  lc_pushtable(L, &code_key, NULL);
   lua_Integer n =
     lua_rawgeti(L, -1, 0) == LUA_TNUMBER ? lua_tointeger(L, -1) : 0;
   lua_pop(L, 1);
@@ -330,7 +314,7 @@ void lc_keep_code(lua_State *L, int idx, uint64_t id) {
 
 void lc_pushregistered_name(lua_State *L, int idx) {
   idx = lua_absindex(L, idx);
-  push_table(L, &registered_key, NULL);
+  lc_pushtable(L, &registered_key, NULL);
   lua_pushvalue(L, idx);
   lua_rawget(L, -2);
   lua_remove(L, -2);
@@ -341,7 +325,7 @@ int lc_register(lua_State *L) {
   if (lua_type(L, 1) != LUA_TSTRING)
     return luaL_typeerror(L, 1, "name: string");
   luaL_checktype(L, 2, LUA_TTABLE);
-  push_table(L, &registered_key, NULL);
+  lc_pushtable(L, &registered_key, NULL);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, -2) != LUA_TNIL && !lua_rawequal(L, -1, 2))
     return luaL_argerror(L, 1, "name: registered for another metatable");
@@ -358,7 +342,7 @@ int lc_register(lua_State *L) {
 }
 
 void lc_pushregistered(lua_State *L, const char *name, size_t len) {
-  push_table(L, &registered_key, NULL);
+  lc_pushtable(L, &registered_key, NULL);
   lua_pushlstring(L, name, len);
   if (lua_rawget(L, -2) != LUA_TTABLE) {
     lua_pushlstring(L, name, len);

@@ -669,22 +669,14 @@ static int packer_gc(lua_State *L) {
 
 /* Push a packer of its own and its anchors; for code that may run Lua. */
 static lc_packer *push_packer(lua_State *L, lc_packer *like) {
-  static const char meta_key = 0;
+  static const char key = 0;
   luaL_checkstack(L, 20, NULL);
   lc_packer *pk = lua_newuserdatauv(L, sizeof *pk, 0);
   memset(pk, 0, sizeof *pk);
   pk->state = like->state;
   pk->globals = like->globals;
   pk->refreshed = like->refreshed;
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, packer_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &meta_key);
-  }
-  lua_setmetatable(L, -2);
+  lc_setfinalizer(L, &key, packer_gc);
   lua_newtable(L);
   pk->anchors = lua_gettop(L);
   return pk;

@@ -535,19 +535,11 @@ static int msg_gc(lua_State *L) {
 
 /* (message): a userdata that owns what it held */
 static int own_message(lua_State *L) {
-  static const char meta_key = 0;
+  static const char key = 0;
   conc_msg *m = lua_touserdata(L, 1);
   conc_msg *own = lua_newuserdatauv(L, sizeof *own, 0);
   *own = (conc_msg){0};
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &meta_key) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, msg_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &meta_key);
-  }
-  lua_setmetatable(L, -2);
+  lc_setfinalizer(L, &key, msg_gc);
   *own = conc_msg_take(m);
   return 1;
 }
