@@ -262,8 +262,8 @@ static void begin_packed(reader *r, bool shared) {
 
 /* Only a table of this message may get a metatable or become a class. */
 static void expect_table(reader *r, bool meta_too) {
-  unsigned tag = left(r) == 0 ? LC_NIL : *r->p & ~(unsigned)LC_SHARED;
-  if (tag != LC_TABLE && !(meta_too && *r->p == LC_META))
+  unsigned tag = left(r) == 0 ? LC_NIL : *r->p;
+  if ((tag & ~(unsigned)LC_SHARED) != LC_TABLE && !(meta_too && tag == LC_META))
     corrupt(r);
 }
 
