@@ -212,11 +212,11 @@ static int submit(lua_State *L) {
 static int do_shutdown(lua_State *L, conc_pool *p, bool wait, bool cancel) {
   apr_status_t st = APR_SUCCESS;
   lc_state *S = lc_get(L);
+  if (wait && S->worker && S->thread->arg == p)
+    return luaL_error(L, "cannot wait for an executor in a task of its own");
   conc_pool_shutdown(p, cancel);
   if (!wait || S->self == NULL)
     return 0;
-  if (S->worker && S->thread->arg == p)
-    return luaL_error(L, "cannot wait for an executor in a task of its own");
   do
     st = conc_pool_join(p, lc_self(L), CONC_FOREVER);
   while (lc_again(L, st));
