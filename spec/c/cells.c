@@ -16,6 +16,8 @@
 #include "core/cells.h"
 #include "core/dict.h"
 
+#include "check.h"
+
 enum { THREADS = 4, WATCHDOG = 300 };
 
 static double scale = 1;
@@ -24,14 +26,6 @@ static int scaled(int n) {
   int m = (int)(n * scale);
   return m < 10 ? 10 : m;
 }
-
-#define CHECK(cond)                                                            \
-  do {                                                                         \
-    if (!(cond)) {                                                             \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);               \
-      abort();                                                                 \
-    }                                                                          \
-  } while (0)
 
 static void run_threads(void *(*body)(void *), void *arg) {
   pthread_t os[THREADS];

@@ -15,6 +15,8 @@
 #include "base/status.h"
 #include "wait/parker.h"
 
+#include "check.h"
+
 enum { THREADS = 8, WATCHDOG = 300 };
 
 static const conc_time MICRO = 1000;
@@ -24,14 +26,6 @@ static inline int scaled(int n) {
   int m = env != NULL ? (int)(n * atof(env)) : n;
   return m < 10 ? 10 : m;
 }
-
-#define CHECK(cond)                                                            \
-  do {                                                                         \
-    if (!(cond)) {                                                             \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);               \
-      abort();                                                                 \
-    }                                                                          \
-  } while (0)
 
 /* What a thread of a test has. */
 typedef struct worker {

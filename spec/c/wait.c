@@ -20,6 +20,8 @@
 #include "wait/lot.h"
 #include "wait/mutex.h"
 
+#include "check.h"
+
 enum { THREADS = 8, WORDS = 3, WATCHDOG = 300 };
 
 static const conc_time MICRO = 1000;
@@ -29,14 +31,6 @@ static int scaled(int n) {
   int m = (int)(n * scale);
   return m < 10 ? 10 : m;
 }
-
-#define CHECK(cond)                                                            \
-  do {                                                                         \
-    if (!(cond)) {                                                             \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);               \
-      abort();                                                                 \
-    }                                                                          \
-  } while (0)
 
 /* What a thread of a test has. */
 typedef struct worker {

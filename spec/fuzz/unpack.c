@@ -19,6 +19,8 @@
 #include "lua/pack.h"
 #include "lua/state.h"
 
+#include "../c/check.h"
+
 enum {
   NAKED = 1, /* no references: the message ends where its block does */
   CLASS = 2  /* the bytes are those of a class, which the message speaks of */
@@ -28,14 +30,6 @@ enum { MOST_REFS = 8, CLASS_ID = 1 };
 
 static conc_obj *refs[MOST_REFS + 1]; /* the last is for the class */
 static uint32_t nrefs;
-
-#define CHECK(cond)                                                            \
-  do {                                                                         \
-    if (!(cond)) {                                                             \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);               \
-      abort();                                                                 \
-    }                                                                          \
-  } while (0)
 
 /* ---- A state that nothing harmful can be called in ---- */
 
