@@ -75,10 +75,10 @@ endif
 
 # --- files ---
 
-# c/sys has one file per system; whatever else is there is for every Unix.
-NOT_HERE := $(filter-out c/sys/$(SYS).c,$(if $(filter windows,$(SYS)), \
-              $(wildcard c/sys/*.c),$(addprefix c/sys/, \
-              linux.c posix.c windows.c)))
+# c/sys has linux.c, posix.c and windows*.c; the rest is for every Unix.
+NOT_HERE := $(filter-out c/sys/$(SYS)%,$(if $(filter windows,$(SYS)), \
+              $(wildcard c/sys/*.c),c/sys/linux.c c/sys/posix.c \
+              $(wildcard c/sys/windows*.c)))
 SOURCES := $(filter-out $(NOT_HERE),$(wildcard c/*/*.c))
 OBJECTS := $(SOURCES:%.c=$B/obj/%.o)
 CORE := $B/conc/core.$(SO)

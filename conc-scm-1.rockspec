@@ -80,6 +80,8 @@ local common = {
 local unix = {
   "c/sys/unix.c",
 }
+local windows = {
+}
 local modules = {
   ["conc.futures"] = "lua/conc/futures.lua",
   ["conc"] = "lua/conc/init.lua",
@@ -126,7 +128,7 @@ build = {
   platforms = {
     unix = on(posix, {"apr-1", "pthread"}),
     linux = on(linux, {"apr-1", "pthread"}),
-    windows = on({"c/sys/windows.c"}, {"apr-1"}),
+    windows = on(windows, {"apr-1"}),
   },
 }
 

@@ -12,17 +12,15 @@ local function find(where)
   return found
 end
 
--- c/sys has one file per system; whatever else is there is for every Unix.
-local systems = {
-  ["c/sys/linux.c"] = true, ["c/sys/posix.c"] = true,
-  ["c/sys/windows.c"] = true,
-}
-local common, unix = {}, {}
+-- c/sys has linux.c, posix.c and windows*.c; the rest is for every Unix.
+local common, unix, windows = {}, {}, {}
 for _, path in ipairs(find "c -name '*.c'") do
-  if path:find("^c/sys/") then
-    if not systems[path] then unix[#unix + 1] = path end
-  else
+  if path:find "^c/sys/windows" then
+    windows[#windows + 1] = path
+  elseif not path:find "^c/sys/" then
     common[#common + 1] = path
+  elseif path ~= "c/sys/linux.c" and path ~= "c/sys/posix.c" then
+    unix[#unix + 1] = path
   end
 end
 
@@ -40,6 +38,7 @@ end
 
 local lists = "local common = {\n" .. quoted(common) .. "}\n" ..
   "local unix = {\n" .. quoted(unix) .. "}\n" ..
+  "local windows = {\n" .. quoted(windows) .. "}\n" ..
   "local modules = {\n" .. table.concat(modules) .. "}\n"
 
 local file = assert(io.open(FILE))
