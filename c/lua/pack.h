@@ -87,11 +87,7 @@ typedef struct lc_frame {
   unsigned char stage;
 } lc_frame;
 
-/*
- * The writer.  Between two packings it keeps its memory.  An error sticks:
- * everything after it does nothing.
- */
-/* Why a packing has to start anew (pack.c). */
+/* Why a packing has to start anew (walk.c). */
 typedef enum { LC_NO, LC_NEW_NAMES, LC_NEW_CLASS, LC_USER_CODE } lc_restart;
 
 /*

@@ -23,7 +23,7 @@ struct lc_state {
   bool worker;              /* made by conc, not by a host */
   bool packing;             /* 'packer' is in use */
   uint64_t tid;             /* of the thread that opened it */
-  const void *plain_fn;     /* see pack.c: a function without upvalues ... */
+  const void *plain_fn;     /* see walk_function.c: one without upvalues ... */
   conc_blob *plain_code;    /* ... its code, which 'known' keeps ... */
   unsigned char plain_nups; /* ... and whether it uses globals */
   uint64_t loaded_id;       /* see names.c: the code that was asked for last */

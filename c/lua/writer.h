@@ -98,6 +98,42 @@ static inline unsigned char *lc_put_string(unsigned char *p, const char *s,
   return p + 1 + len;
 }
 
+static inline void lc_write_string(lc_packer *pk, const char *s, size_t len) {
+  lc_write_byte(pk, LC_STRING);
+  lc_write_varint(pk, len);
+  lc_write_bytes(pk, s, len);
+}
+
+/* Write the number, string, boolean or nil at 'idx'; false: it is none. */
+static inline bool lc_write_scalar(lua_State *L, lc_packer *pk, int idx,
+                                   int type) {
+  enum { WIDEST = 1 + LC_SHORTMAX };
+  size_t len;
+  const char *s;
+  if (pk->room - pk->len < WIDEST && !lc_write_grow(pk, WIDEST))
+    return true; /* it has failed */
+  unsigned char *p = pk->buf + pk->len;
+  switch (type) {
+  case LUA_TNUMBER:
+    p = lua_isinteger(L, idx) ? lc_put_integer(p, lua_tointeger(L, idx))
+                              : lc_put_number(p, lua_tonumber(L, idx));
+    break;
+  case LUA_TSTRING:
+    s = lua_tolstring(L, idx, &len);
+    if (len >= LC_SHORTMAX) {
+      lc_write_string(pk, s, len);
+      return true;
+    }
+    p = lc_put_string(p, s, len);
+    break;
+  case LUA_TBOOLEAN: *p++ = lua_toboolean(L, idx) ? LC_TRUE : LC_FALSE; break;
+  case LUA_TNIL: *p++ = LC_NIL; break;
+  default: return false;
+  }
+  pk->len = (size_t)(p - pk->buf);
+  return true;
+}
+
 /* Overwrite 4 bytes at 'at'. */
 void lc_write_patch(lc_packer *pk, size_t at, uint32_t v);
 

@@ -1,0 +1,71 @@
+/* conc's own objects, other userdata, and what has __conc_pack. */
+
+#include "lua/walk.h"
+
+#include "lua/names.h"
+
+/* Opens a frame over what that returns: ... object, result 1, result 2 ... */
+void lc_walk_packed(lua_State *L, lc_packer *pk) {
+  int obj = lua_gettop(L);
+  if (pk->anchors == 0) {
+    lc_walk_restart(pk, LC_USER_CODE);
+    return;
+  }
+  luaL_getmetafield(L, obj, "__conc_pack");
+  lua_pushvalue(L, obj);
+  lua_call(L, 1, LUA_MULTRET);
+  int n = lua_gettop(L) - obj;
+  int how = n == 0 ? LUA_TNIL : lua_type(L, obj + 1);
+  if (how != LUA_TFUNCTION && how != LUA_TSTRING) {
+    lc_walk_fail(
+      L, pk, "%s",
+      "__conc_pack must return a function or \"module:field\" first");
+    return;
+  }
+  for (int i = 0; i <= n; i++)
+    lc_walk_anchor(L, pk, obj + i);
+  lc_frame *f = lc_write_open(L, pk, LC_PACKED, obj);
+  if (f == NULL)
+    return;
+  f->all = (uint32_t)n;
+  pk->plain = false;
+  lc_write_tagged(pk, LC_PACKED, (uint32_t)n, 4);
+}
+
+void lc_walk_step_packed(lua_State *L, lc_packer *pk, lc_frame *f) {
+  if (f->n < f->all) {
+    lua_pushvalue(L, f->slot + (int)++f->n);
+    lc_walk_value(L, pk);
+    return;
+  }
+  /* Only now: a result that leads back to the object has no end. */
+  lc_write_remember(pk, lua_topointer(L, f->slot), f->offset, 0);
+  lua_settop(L, f->slot - 1);
+  pk->nframes--;
+}
+
+static void object(lua_State *L, lc_packer *pk, conc_obj *o) {
+  lc_remember(L, -1);
+  pk->plain = false;
+  lc_write_byte(pk, LC_OBJ);
+  lc_write_varint(pk, lc_write_reference(pk, o));
+  lua_pop(L, 1);
+}
+
+void lc_walk_userdata(lua_State *L, lc_packer *pk) {
+  conc_blob *code = NULL;
+  conc_obj *o = lc_testany(L, -1);
+  if (o != NULL && o->cls != &conc_blob_class) {
+    object(L, pk, o);
+    return;
+  }
+  if (lc_walk_seen(L, pk, lua_topointer(L, -1)) ||
+      lc_walk_known(L, pk, &code) || lc_walk_stale(L, pk))
+    return;
+  if (luaL_getmetafield(L, -1, "__conc_pack") != LUA_TNIL) {
+    lua_pop(L, 1);
+    lc_walk_packed(L, pk);
+    return;
+  }
+  lc_walk_fail(L, pk, "cannot send a %s", lc_nameof(L, -1));
+}
