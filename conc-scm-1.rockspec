@@ -47,6 +47,7 @@ local common = {
   "c/lua/code.c",
   "c/lua/errors.c",
   "c/lua/host.c",
+  "c/lua/interrupt.c",
   "c/lua/larray.c",
   "c/lua/lbarrier.c",
   "c/lua/lc.c",

@@ -161,10 +161,10 @@ static bool next_job(carrier *c, void **prepared) {
 
 /* A short job may end before the call that made the thread has returned. */
 static void await_made(carrier *c) {
-  conc_shield s = conc_shield_up(c->self);
+  conc_shield_up(c->self);
   while (atomic_load(&c->made) == 0)
     (void)conc_wait(&c->made, 0, c->self, CONC_FOREVER);
-  conc_shield_down(c->self, s);
+  conc_shield_down(c->self);
 }
 
 /* The carrier's last act: afterwards somebody else frees it, or it has. */
@@ -317,12 +317,12 @@ void conc_crew_close(conc_crew *crew, conc_parker *self, conc_time deadline) {
   crew->idle = NULL;
   conc_mutex_unlock(&crew->lock);
   dismiss(idle);
-  conc_shield s = conc_shield_up(self);
+  conc_shield_up(self);
   uint32_t alive;
   apr_status_t st = APR_SUCCESS;
   while ((alive = atomic_load(&crew->alive)) != 0 && !APR_STATUS_IS_TIMEUP(st))
     st = conc_wait(&crew->alive, alive, self, deadline);
-  conc_shield_down(self, s);
+  conc_shield_down(self);
   conc_mutex_lock(&crew->lock);
   crew->abandoned = true;
   conc_mutex_unlock(&crew->lock);

@@ -67,9 +67,9 @@ static bool lock_save(conc_obj *o, uint32_t *level) {
 
 static void lock_restore(conc_obj *o, uint32_t level, conc_parker *self) {
   (void)level;
-  conc_shield s = conc_shield_up(self);
+  conc_shield_up(self);
   (void)conc_lock_acquire((conc_lock *)o, self, CONC_FOREVER);
-  conc_shield_down(self, s);
+  conc_shield_down(self);
 }
 
 static const struct locking plain = {lock_acquire, lock_release, lock_owned,

@@ -69,7 +69,7 @@ apr_status_t conc_turn_wait(conc_turn *t, conc_parker *self,
 }
 
 void conc_turn_settle(conc_turn *t, conc_parker *self) {
-  conc_shield s = conc_shield_up(self);
+  conc_shield_up(self);
   (void)conc_turn_wait(t, self, CONC_FOREVER);
-  conc_shield_down(self, s);
+  conc_shield_down(self);
 }

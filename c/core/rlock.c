@@ -51,9 +51,9 @@ uint32_t conc_rlock_save(conc_rlock *l) {
 }
 
 void conc_rlock_restore(conc_rlock *l, uint32_t level, conc_parker *self) {
-  conc_shield s = conc_shield_up(self);
+  conc_shield_up(self);
   (void)conc_latch_acquire(&l->latch, self, CONC_FOREVER);
-  conc_shield_down(self, s);
+  conc_shield_down(self);
   set_owner(l, self);
   l->level = level;
 }

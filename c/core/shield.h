@@ -10,20 +10,7 @@
 
 #include "wait/parker.h"
 
-typedef struct conc_shield {
-  bool (*poll)(void *arg);
-} conc_shield;
-
-static inline conc_shield conc_shield_up(conc_parker *self) {
-  conc_shield s = {self->poll};
-  self->poll = NULL;
-  self->shield++;
-  return s;
-}
-
-static inline void conc_shield_down(conc_parker *self, conc_shield s) {
-  self->shield--;
-  self->poll = s.poll;
-}
+static inline void conc_shield_up(conc_parker *self) { self->shield++; }
+static inline void conc_shield_down(conc_parker *self) { self->shield--; }
 
 #endif

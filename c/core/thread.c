@@ -207,13 +207,29 @@ void conc_thread_cancel(conc_thread *t) {
   conc_mutex_unlock(&t->root->lock);
 }
 
+void conc_thread_interrupt(conc_thread *t) {
+  conc_mutex_lock(&t->root->lock);
+  if (t->parker != NULL)
+    conc_parker_cancel(t->parker);
+  if (t->nudge != NULL)
+    t->nudge(t->nudged);
+  conc_mutex_unlock(&t->root->lock);
+}
+
+void conc_thread_reach(conc_thread *t, void (*nudge)(void *arg), void *arg) {
+  conc_mutex_lock(&t->root->lock);
+  t->nudge = nudge;
+  t->nudged = arg;
+  conc_mutex_unlock(&t->root->lock);
+}
+
 uint64_t conc_thread_native(conc_thread *t, conc_parker *self) {
   if (atomic_load(&t->stage) == CONC_THREAD_NEW)
     return 0;
-  conc_shield s = conc_shield_up(self);
+  conc_shield_up(self);
   while (atomic_load(&t->nativeset) == 0)
     (void)conc_wait(&t->nativeset, 0, self, CONC_FOREVER);
-  conc_shield_down(self, s);
+  conc_shield_down(self);
   return t->native;
 }
 
@@ -373,7 +389,7 @@ static bool has_threads(conc_root *r, bool daemons_too) {
 /* Wait until no thread of that kind is left; true: so it is. */
 static bool await_threads(conc_root *r, bool daemons_too, conc_parker *self,
                           conc_time deadline) {
-  conc_shield s = conc_shield_up(self);
+  conc_shield_up(self);
   bool left = true;
   apr_status_t st = APR_SUCCESS;
   while (!APR_STATUS_IS_TIMEUP(st)) {
@@ -383,7 +399,7 @@ static bool await_threads(conc_root *r, bool daemons_too, conc_parker *self,
       break;
     st = conc_wait(&r->ends, seen, self, deadline);
   }
-  conc_shield_down(self, s);
+  conc_shield_down(self);
   return !left;
 }
 

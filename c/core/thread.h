@@ -38,7 +38,9 @@ typedef struct conc_thread {
   uint64_t ident;      /* [s] never 0 */
   char *name;          /* [r] */
   conc_parker *parker; /* [r] while it runs, else NULL */
-  size_t stack;        /* [c] bytes; 0: the default */
+  void (*nudge)(void *arg);        /* [r] see conc_thread_reach; may be NULL */
+  void *nudged;                    /* [r] its argument */
+  size_t stack;                    /* [c] bytes; 0: the default */
   struct conc_thread *prev, *next; /* [r] in the root's list */
   /* For the layer above: what to do.  Consumed by the thread. */
   void (*run)(struct conc_thread *t, void *prepared); /* [c] */
@@ -80,6 +82,19 @@ apr_status_t conc_thread_join(conc_thread *t, conc_parker *self,
 
 /* End the thread's current or next wait; nothing when it does not run. */
 void conc_thread_cancel(conc_thread *t);
+
+/*
+ * The same, and if the layer above can it also stops a thread that does not
+ * wait: the running code ends with the same error.
+ */
+void conc_thread_interrupt(conc_thread *t);
+
+/*
+ * How others reach the calling thread while it does not wait: nudge(arg), called
+ * under a lock, makes it look soon at what its parker was asked for.  NULL ends
+ * that: no call is under way or comes after.
+ */
+void conc_thread_reach(conc_thread *t, void (*nudge)(void *arg), void *arg);
 
 bool conc_thread_alive(const conc_thread *t);
 

@@ -352,10 +352,11 @@ int lc_countargs(lua_State *L, int idx, int arg) {
 /* ---- Waiting ---- */
 
 conc_parker *lc_self(lua_State *L) {
-  conc_parker *self = lc_get(L)->self;
-  if (self == NULL)
+  lc_state *S = lc_get(L);
+  if (S->self == NULL)
     luaL_error(L, "conc: this state is closing");
-  return self;
+  S->running = L;
+  return S->self;
 }
 
 static int nothing(lua_State *L) {

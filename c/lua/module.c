@@ -85,6 +85,14 @@ static int fault(lua_State *L) {
   return 0;
 }
 
+/* interrupt(thread): end its wait, or what it runs, with a CancelledError */
+static int interrupt(lua_State *L) {
+  conc_thread *t = lc_check(L, 1, &conc_thread_class);
+  lc_nomore(L, 1);
+  conc_thread_interrupt(t);
+  return 0;
+}
+
 static const luaL_Reg functions[] = {{"sleep", do_sleep},
                                      {"time", do_time},
                                      {"cpu_count", cpu_count},
@@ -92,6 +100,7 @@ static const luaL_Reg functions[] = {{"sleep", do_sleep},
                                      {"register", lc_register},
                                      {"stats", stats},
                                      {"fault", fault},
+                                     {"interrupt", interrupt},
                                      {"first_done", lc_first_done},
                                      {"Lock", lc_lock},
                                      {"RLock", lc_rlock},

@@ -12,13 +12,6 @@ static const char state_key = 0;
 /* How long threads that nobody waits for get to leave at the end: ns. */
 static const int64_t GRACE = 200000000;
 
-/* New since we last looked?  Then somebody wants the state back. */
-static bool poll_hook(void *arg) {
-  lc_state *S = arg;
-  lua_Hook hook = lua_gethook(S->main);
-  return hook != NULL && hook != S->hook;
-}
-
 /*
  * The state ends.  A host's takes its family with it (conc_root_close); boxes
  * were finalized before, since they are younger.
@@ -26,8 +19,8 @@ static bool poll_hook(void *arg) {
 static int state_gc(lua_State *L) {
   lc_state *S = lua_touserdata(L, 1);
   conc_parker *self = S->self;
+  lc_interrupt_close(S);
   if (self != NULL && !S->worker) {
-    self->poll = NULL;
     conc_time end =
       S->close_limit < 0 ? CONC_FOREVER : conc_after(S->close_limit);
     conc_root_close(S->root, self, end, GRACE);
@@ -86,12 +79,11 @@ static void found_family(lua_State *L, lc_state *S) {
   conc_parker *self = conc_parker_new();
   if (self == NULL)
     lc_fail(L, APR_ENOMEM);
-  self->poll = poll_hook;
-  self->arg = S;
   S->self = self;
   st = conc_thread_adopt(&S->thread, S->root, "MainThread", self);
   if (st != APR_SUCCESS)
     lc_fail(L, st);
+  lc_interrupt_open(S);
 }
 
 lc_state *lc_open(lua_State *L) {
@@ -115,4 +107,5 @@ void lc_adopt_worker(lc_state *S, conc_thread *t) {
   S->root = t->root;
   S->self = t->parker;
   S->tid = conc_sys_tid();
+  lc_interrupt_open(S);
 }

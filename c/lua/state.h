@@ -6,6 +6,7 @@
  * when conc is first needed there and finalized last of conc's own.
  */
 
+#include "lua/interrupt.h"
 #include "lua/lc.h"
 #include "lua/pack.h"
 
@@ -16,6 +17,8 @@ struct lc_state {
   lua_State *main;          /* the main coroutine */
   conc_parker *self;        /* who waits here; NULL: not yet, or closing */
   lua_Hook hook;            /* the hook that is no news to us */
+  lua_State *running;       /* the coroutine that waits or waited last */
+  lc_interrupt interrupt;   /* how other threads reach this one */
   conc_thread *thread;      /* who runs here; a reference */
   conc_root *root;          /* the family; a reference */
   conc_obj *env;            /* what workers started here begin with, or NULL */

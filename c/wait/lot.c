@@ -94,13 +94,13 @@ static apr_status_t expired(const conc_parker *self, conc_time deadline) {
     return CONC_CANCELLED;
   if (deadline != CONC_FOREVER && conc_sys_now() >= deadline)
     return APR_TIMEUP;
-  if (self->poll != NULL && self->poll(self->arg))
+  if (self->poll != NULL && self->poll(self->arg) && self->shield == 0)
     return CONC_INTERRUPTED;
   return APR_SUCCESS;
 }
 
 static conc_time slice_end(const conc_parker *self, conc_time deadline) {
-  if (self->poll == NULL)
+  if (!self->sliced)
     return deadline;
   conc_time soon = conc_sys_now() + SLICE;
   return soon < deadline ? soon : deadline;

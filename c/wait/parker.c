@@ -51,6 +51,7 @@ conc_parker *conc_parker_new(void) {
       return NULL;
     atomic_init(&p->state, EMPTY);
     atomic_init(&p->cancel, 0);
+    atomic_init(&p->asked, 0);
   }
   p->cls = &thread_parker;
   p->shield = 0;
@@ -58,8 +59,10 @@ conc_parker *conc_parker_new(void) {
   p->spins = 0;
   p->poll = NULL;
   p->arg = NULL;
+  p->sliced = false;
   p->next = NULL;
   atomic_store(&p->cancel, 0);
+  atomic_store(&p->asked, 0);
   return p;
 }
 
@@ -74,5 +77,10 @@ void conc_parker_free(conc_parker *p) {
 
 void conc_parker_cancel(conc_parker *p) {
   atomic_store(&p->cancel, 1);
+  p->cls->unpark(p);
+}
+
+void conc_parker_ask(conc_parker *p, uint32_t what) {
+  atomic_fetch_or(&p->asked, what);
   p->cls->unpark(p);
 }

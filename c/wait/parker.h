@@ -27,6 +27,10 @@ typedef struct conc_parker_class {
 } conc_parker_class;
 
 /*
+ * 'poll' is called in the owner's waits, each time before it sleeps: after
+ * whatever has unparked it, and from time to time if the waits are 'sliced'.
+ * It may not wait or raise.  True ends the wait with CONC_INTERRUPTED, unless
+ * it is shielded.
  *   [c] constant while in use   [a] atomic   [o] owner only   [p] of the pool
  */
 struct conc_parker {
@@ -36,8 +40,10 @@ struct conc_parker {
   uint32_t shield;              /* [o] > 0: 'cancel' is not looked at */
   uint32_t spin;                /* [o] ns, see spin.h */
   uint32_t spins;               /* [o] */
-  bool (*poll)(void *arg);      /* [o] asked while waiting; may be NULL */
+  conc_word asked;              /* [a] what others want of the owner */
+  bool (*poll)(void *arg);      /* [o] see below; may be NULL */
   void *arg;                    /* [o] for poll */
+  bool sliced;                  /* [o] poll every now and then */
   conc_parker *next;            /* [p] */
 };
 
@@ -49,5 +55,8 @@ void conc_parker_free(conc_parker *p);
 
 /* End the owner's current or next wait with CONC_CANCELLED.  Any thread. */
 void conc_parker_cancel(conc_parker *p);
+
+/* Set bits in 'asked' and let the owner's wait poll.  Any thread. */
+void conc_parker_ask(conc_parker *p, uint32_t what);
 
 #endif

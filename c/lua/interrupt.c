@@ -1,0 +1,111 @@
+/*
+ * Setting a hook from outside.  lua_sethook may be called at any time in the
+ * state's own thread; from another one it does two things that need care.
+ *
+ * It writes a few plain fields.  Nobody else writes them but a program that
+ * calls debug.sethook in the same moment, whose hook may get lost.  A nudge
+ * that gets lost is seen in the next wait.
+ *
+ * It walks over the records of active calls, to mark them.  A call that returns
+ * meanwhile leaves its record in place, but the collector may free it then.  So
+ * a state that can be nudged has an allocator that frees nothing while it is
+ * visited.  The visitor says so first, and reads where the chain begins then;
+ * whoever frees a record has shortened the chain before, and looks for visitors
+ * then.  (The store that shortened it is a collection's work old by the time
+ * of the look, so no fence is spent on it.)
+ */
+
+#include "lua/interrupt.h"
+
+#include "lua/lc.h"
+#include "lua/state.h"
+#include "wait/mutex.h"
+
+/* Do what was asked for.  L may be in the middle of anything. */
+static void serve(lua_State *L, const lc_state *S) {
+  conc_parker *self = S->self;
+  if (self == NULL || self->shield != 0 || atomic_load(&self->cancel) == 0)
+    return;
+  atomic_store(&self->cancel, 0); /* it is delivered once */
+  lc_throw(L, "CancelledError", "cancelled");
+}
+
+/*
+ * Give the state its own hook back and tell what that was.  A coroutine that
+ * was made since the nudge has inherited ours.
+ */
+static lc_interrupt restore(lua_State *L, lc_state *S) {
+  lc_interrupt *in = &S->interrupt;
+  conc_mutex_lock(&in->lock);
+  lc_interrupt own = {.hook = in->hook, .mask = in->mask, .count = in->count};
+  lua_sethook(L, own.hook, own.mask, own.count);
+  conc_mutex_unlock(&in->lock);
+  return own;
+}
+
+static void hook(lua_State *L, lua_Debug *ar) {
+  lc_state *S = lc_open(L);
+  lc_interrupt own = restore(L, S);
+  if (own.hook != NULL && (own.mask & 1 << ar->event) != 0)
+    own.hook(L, ar);
+  serve(L, S);
+}
+
+static void nudge(void *arg) {
+  lc_state *S = arg;
+  lc_interrupt *in = &S->interrupt;
+  conc_mutex_lock(&in->lock);
+  atomic_store(&in->visited, 1);
+  lua_Hook old = lua_gethook(S->main);
+  if (old != hook) {
+    in->hook = old;
+    in->mask = lua_gethookmask(S->main);
+    in->count = lua_gethookcount(S->main);
+    lua_sethook(S->main, hook, in->mask | LUA_MASKCOUNT, 1);
+  }
+  atomic_store(&in->visited, 0);
+  conc_mutex_unlock(&in->lock);
+}
+
+static void *allocate(void *ud, void *p, size_t osize, size_t nsize) {
+  lc_interrupt *in = ud;
+  if (nsize == 0 && p != NULL)
+    while (atomic_load(&in->visited) != 0)
+      conc_sys_yield();
+  return in->alloc(in->ud, p, osize, nsize);
+}
+
+/* New since we last looked?  Then somebody wants the host's state back. */
+static bool poll_host(void *arg) {
+  lc_state *S = arg;
+  lua_Hook now = lua_gethook(S->main);
+  return now != NULL && now != S->hook;
+}
+
+static bool poll_worker(void *arg) {
+  (void)arg;
+  return false;
+}
+
+void lc_interrupt_open(lc_state *S) {
+  lc_interrupt *in = &S->interrupt;
+  S->self->arg = S;
+  S->self->poll = S->worker ? poll_worker : poll_host;
+  S->self->sliced = !S->worker;
+  if (!S->worker)
+    return;
+  in->alloc = lua_getallocf(S->main, &in->ud);
+  lua_setallocf(S->main, allocate, in);
+  conc_thread_reach(S->thread, nudge, S);
+}
+
+void lc_interrupt_close(lc_state *S) {
+  lc_interrupt *in = &S->interrupt;
+  if (S->self == NULL)
+    return;
+  S->self->poll = NULL;
+  if (!S->worker)
+    return;
+  conc_thread_reach(S->thread, NULL, NULL);
+  lua_setallocf(S->main, in->alloc, in->ud);
+}

@@ -1,0 +1,47 @@
+#ifndef LC_INTERRUPT_H
+#define LC_INTERRUPT_H
+
+/*
+ * What other threads want of one that runs Lua.  It looks at that itself, so
+ * nobody touches its values: in its waits, where its parker polls, and between
+ * two instructions of a running program, by a hook that is set for one call.
+ *
+ *  - A cancellation (conc_thread_interrupt) ends a wait with CONC_CANCELLED, or
+ *    the running code with the CancelledError that the wait would have raised;
+ *    once.  A shielded parker postpones it.
+ *
+ * Out of reach is a coroutine that computes without an end: only the main one
+ * can be given a hook from outside.  The same holds for a C function, and for
+ * a host's state, whose hook is the host's: they are reached in waits only.
+ */
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "sys/sys.h"
+
+struct lc_state;
+
+/*
+ * The hook is ours from a nudge until it has been called once; meanwhile the
+ * state's own one is kept here, and is called as well.
+ *   [l] lock, a leaf   [a] atomic   [c] constant while the state is open
+ */
+typedef struct lc_interrupt {
+  conc_word lock;
+  lua_Hook hook;     /* [l] the state's own */
+  int mask;          /* [l] */
+  int count;         /* [l] */
+  conc_word visited; /* [a] another thread is setting the hook */
+  lua_Alloc alloc;   /* [c] the state's own */
+  void *ud;          /* [c] */
+} lc_interrupt;
+
+/*
+ * The thread that runs the state can be reached from now on; until close, after
+ * which nobody touches the state any more.
+ */
+void lc_interrupt_open(struct lc_state *S);
+void lc_interrupt_close(struct lc_state *S);
+
+#endif
