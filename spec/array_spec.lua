@@ -184,10 +184,31 @@ describe("An Array", function()
       local a, calls = Array("i", {1}), 0
       assert.equal(12, a:update(1, function(x)
         calls = calls + 1
-        if calls == 1 then a:add(1, 10) end
+        if calls == 1 then helper.thread(function(b) b:add(1, 10) end, a)() end
         return x + 1
       end))
       assert.equal(2, calls)
+    end)
+
+    it("raises when the function itself writes to the element", function()
+      local a = Array("i", {1, 5, 1})
+      for _, write in ipairs {
+        function() a[2] = 6 end,
+        function() a:set(2, 5) end,
+        function() a:add(2, 1) end,
+        function() a:cas(2, 5, 6) end,
+        function() a:update(2, function() return 6 end) end,
+        function() a:fill(6) end,
+        function() a:set_slice(1, {6, 6}) end,
+        function() a:frombytes(a:tobytes()) end,
+      } do
+        a:set(2, 5)
+        assert.error_matches(function()
+          a:update(2, function() write() return 7 end)
+        end, "fn: has itself written what 'update' was to write")
+        assert.is_true(a[2] ~= 7)
+      end
+      assert.equal(7, a:update(2, function() a[1], a[3] = 8, 8 a:fill(9, 3) return 7 end))
     end)
 
     it("changes nothing when it raises", function()

@@ -416,14 +416,16 @@ describe("A Dict", function()
 
     it("calls the function again if the entry changed meanwhile", function()
       local d, seen = Dict(), {}
+      local function write(...)
+        helper.thread(function(dict, ...)
+          for _, x in ipairs {...} do dict.x = x or nil end
+        end, d, ...)()
+      end
       Dict.update(d, "x", function(x)
         seen[#seen + 1] = tostring(x)
-        if #seen == 1 then d.x = 10 end
-        if #seen == 2 then d.x = nil end
-        if #seen == 3 then
-          d.x = 10
-          d.x = nil
-        end
+        if #seen == 1 then write(10) end
+        if #seen == 2 then write(false) end
+        if #seen == 3 then write(10, false) end
         return #seen
       end)
       assert.same({"nil", "10", "nil"}, seen)
@@ -434,11 +436,44 @@ describe("A Dict", function()
       local d, calls = Dict {x = 1}, 0
       Dict.update(d, "x", function(x)
         calls = calls + 1
-        if calls == 1 then d.x = 1 end
+        if calls == 1 then helper.thread(function(dict) dict.x = 1 end, d)() end
         return x + 1
       end)
       assert.equal(2, calls)
       assert.equal(2, d.x)
+    end)
+
+    it("raises when the function itself writes to the entry", function()
+      local d = Dict {x = 1, y = 1}
+      for i, write in ipairs {
+        function() d.x = 5 end,
+        function() d.x = 1 end,
+        function() d.x = nil end,
+        function() Dict.set(d, "x", 5) end,
+        function() Dict.add(d, "x", 1) end,
+        function() Dict.pop(d, "x") end,
+        function() Dict.cas(d, "x", 1, 5) end,
+        function() Dict.clear(d) end,
+        function() d.x = nil Dict.setdefault(d, "x", 5) end,
+        function() Dict.update(d, "x", function() return 5 end) end,
+        function() Dict.update(d, "y", function(y) d.x = 5 return y end) end,
+        function() coroutine.wrap(function() d.x = 5 end)() end,
+        function() pcall(Dict.update, d, "y", error) d.x = 5 end,
+      } do
+        Dict.set(d, "x", 1)
+        assert.error_matches(function()
+          Dict.update(d, "x", function() write() return 7 end)
+        end, "fn: has itself written what 'update' was to write")
+        assert.is_true(d.x ~= 7, "write " .. i)
+      end
+      assert.equal(7, Dict.update(d, "z", function() d.x = 5 return 7 end))
+    end)
+
+    it("forgets what a function that raised was to write", function()
+      local d = Dict {x = 0}
+      for _ = 1, 10 do pcall(Dict.update, d, "x", error) end
+      d.x = 1
+      assert.equal(2, Dict.update(d, "x", function(x) d.y = x return x + 1 end))
     end)
 
     it("leaves other entries and operations free", function()

@@ -258,11 +258,30 @@ describe("A Value", function()
       local n, seen = Value("i", 1), {}
       n:update(function(x)
         seen[#seen + 1] = x
-        if #seen < 3 then n:add(10) end
+        if #seen < 3 then helper.thread(function(v) v:add(10) end, n)() end
         return x + 1
       end)
       assert.same({1, 11, 21}, seen)
       assert.equal(22, n.value)
+    end)
+
+    it("raises when the function itself writes to the value", function()
+      local n = Value("i", 5)
+      for _, write in ipairs {
+        function() n.value = 6 end,
+        function() n:set(5) end,
+        function() n:add(1) end,
+        function() n:cas(5, 6) end,
+        function() n:update(function() return 6 end) end,
+        function() pcall(n.update, n, error) n.value = 6 end,
+      } do
+        n:set(5)
+        assert.error_matches(function()
+          n:update(function() write() return 7 end)
+        end, "fn: has itself written what 'update' was to write")
+        assert.is_true(n.value ~= 7)
+      end
+      assert.equal(7, n:update(function() Value("i").value = 1 return 7 end))
     end)
 
     it("changes nothing when the function raises, and hands on the error", function()

@@ -72,9 +72,11 @@ static void check_range(lua_State *L, conc_cells *c, int arg, size_t *i,
 
 /* ---- Making ---- */
 
-static void store_batch(conc_cells *c, size_t i, const lcell_batch *b) {
+static void store_batch(lua_State *L, conc_cells *c, size_t i,
+                        const lcell_batch *b) {
   for (size_t k = 0; k < b->n; k++)
     store(c, i + k, b->bits[k]);
+  lcell_wrote(L, conc_cells_at(c, i), b->n * c->type.size);
 }
 
 /***
@@ -110,7 +112,7 @@ int lc_array(lua_State *L) {
     conf.n = values->n;
   conc_cells *c = lcell_new(L, &conf);
   if (values != NULL)
-    store_batch(c, 0, values);
+    store_batch(L, c, 0, values);
   return 1;
 }
 
@@ -188,7 +190,8 @@ Write `fn(element)`, in one step for all other threads; see @{Value:update}.
 @int i
 @func fn is given the number and returns another
 @return what was written
-@raise what `fn` raises, or if its result does not fit; nothing has changed then
+@raise what `fn` raises, or if its result does not fit, or if `fn` has written to
+the element itself; `update` has written nothing then
 */
 static int update(lua_State *L) {
   conc_cells *c = check(L, 3);
@@ -241,7 +244,7 @@ static int set_slice(lua_State *L) {
   conc_cells *c = check(L, 3);
   lc_integer(L, 2, "i", LUA_MININTEGER, LUA_MAXINTEGER);
   const lcell_batch *values = lcell_values(L, 3, &c->type);
-  store_batch(c, check_place(L, c, 2, values->n), values);
+  store_batch(L, c, check_place(L, c, 2, values->n), values);
   return 0;
 }
 
@@ -257,8 +260,9 @@ static int fill(lua_State *L) {
   conc_cells *c = check(L, 4);
   uint64_t bits = lcell_bits(L, 2, "value", &c->type);
   check_range(L, c, 3, &i, &j);
-  while (i < j)
-    store(c, i++, bits);
+  for (size_t k = i; k < j; k++)
+    store(c, k, bits);
+  lcell_wrote(L, conc_cells_at(c, i), (j - i) * c->type.size);
   return 0;
 }
 
@@ -298,7 +302,7 @@ static int frombytes(lua_State *L) {
     lua_replace(L, 3);
   }
   const lcell_batch *values = lcell_bytes(L, 2, &c->type);
-  store_batch(c, check_place(L, c, 3, values->n), values);
+  store_batch(L, c, check_place(L, c, 3, values->n), values);
   return 0;
 }
 
@@ -354,9 +358,7 @@ static int meta_index(lua_State *L) {
 
 static int meta_newindex(lua_State *L) {
   conc_cells *c = lc_check(L, 1, &conc_array_class);
-  void *p = check_element(L, c);
-  conc_cell_store(p, c->type.kind, lcell_bits(L, 3, "value", &c->type));
-  return 0;
+  return lcell_set(L, check_element(L, c), &c->type, 3);
 }
 
 static int meta_len(lua_State *L) {

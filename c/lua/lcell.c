@@ -255,6 +255,7 @@ lcell_batch *lcell_bytes(lua_State *L, int arg, const conc_cell_type *type) {
 
 int lcell_set(lua_State *L, void *p, const conc_cell_type *type, int arg) {
   conc_cell_store(p, type->kind, lcell_bits(L, arg, "value", type));
+  lcell_wrote(L, p, type->size);
   return 0;
 }
 
@@ -275,6 +276,7 @@ int lcell_add(lua_State *L, void *p, const conc_cell_type *type, int arg) {
     if (conc_cell_add(p, type->kind, by, &now) != APR_SUCCESS)
       return lc_argerror(L, arg, "n", "the sum does not fit '%s'", type->code);
   }
+  lcell_wrote(L, p, type->size);
   lcell_push(L, type, now);
   return 1;
 }
@@ -290,21 +292,29 @@ int lcell_cas(lua_State *L, void *p, const conc_cell_type *type, int arg) {
   bool possible = lcell_convert(L, arg, type, &expected);
   if (!possible && (is_char(type) || lua_type(L, arg) != LUA_TNUMBER))
     return lc_argerror(L, arg, "expected", "%s", lua_tostring(L, -1));
-  lua_pushboolean(L, possible && conc_cell_cas(p, type->kind, expected, bits));
+  bool written = possible && conc_cell_cas(p, type->kind, expected, bits);
+  if (written)
+    lcell_wrote(L, p, type->size);
+  lua_pushboolean(L, written);
   return 1;
 }
 
 int lcell_update(lua_State *L, void *p, const conc_cell_type *type, int arg) {
   lc_function(L, arg, "fn");
+  lc_state *S = lc_get(L);
   uint64_t seen = conc_cell_load(p, type->kind), bits;
   do {
     lua_settop(L, arg);
     lua_pushvalue(L, arg);
     lcell_push(L, type, seen);
+    lc_update u = lc_update_begin(S, p, 0);
     lua_call(L, 1, 1);
+    if (lc_update_end(S, u))
+      return lc_update_own(L, arg);
     if (!lcell_convert(L, -1, type, &bits))
       return lc_argerror(L, arg, "result of fn", "%s", lua_tostring(L, -1));
   } while (!conc_cell_swap(p, type->kind, &seen, bits));
+  lcell_wrote(L, p, type->size);
   lcell_push(L, type, bits);
   return 1;
 }

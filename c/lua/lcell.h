@@ -9,7 +9,7 @@
 #include <lua.h>
 
 #include "core/cells.h"
-#include "lua/lc.h"
+#include "lua/state.h"
 
 /* The typecode at 'arg'; raises. */
 conc_cell_type lcell_type(lua_State *L, int arg);
@@ -65,6 +65,12 @@ lcell_batch *lcell_values(lua_State *L, int arg, const conc_cell_type *type);
 
 /* Of a string of bytes as they lie in memory. */
 lcell_batch *lcell_bytes(lua_State *L, int arg, const conc_cell_type *type);
+
+/* Elements were written by this binding. */
+static inline void lcell_wrote(lua_State *L, const void *p, size_t size) {
+  if (lc_updating(lc_get(L)))
+    lc_wrote(lc_get(L), p, size);
+}
 
 /*
  * The operations on the element at 'p'.  Their arguments begin at 'arg' and

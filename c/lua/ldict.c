@@ -23,11 +23,9 @@ Dicts that hold each other are freed only when the circle is broken, with
 */
 
 #include <limits.h>
-#include <math.h>
-#include <string.h>
 
-#include "core/dict.h"
-#include "lua/lc.h"
+#include "lua/ldict.h"
+#include "lua/state.h"
 #include "lua/types.h"
 
 /* The first of at most so many arguments. */
@@ -35,137 +33,6 @@ static conc_dict *check(lua_State *L, int most) {
   conc_dict *d = lc_check(L, 1, &conc_dict_class);
   lc_nomore(L, most);
   return d;
-}
-
-/* ---- Keys ---- */
-
-static void check_number(lua_State *L, int idx, int arg, conc_key *key) {
-  int whole;
-  lua_Integer i = lua_tointegerx(L, idx, &whole);
-  key->type = whole ? CONC_KEY_INTEGER : CONC_KEY_FLOAT;
-  if (whole)
-    key->u.i = i;
-  else
-    key->u.d = (double)lua_tonumber(L, idx);
-  if (!whole && isnan(key->u.d))
-    lc_argerror(L, arg, "key", "NaN cannot be a key of a Dict");
-}
-
-static void check_object(lua_State *L, int idx, int arg, conc_key *key) {
-  key->type = CONC_KEY_OBJECT;
-  key->u.o = lc_testany(L, idx);
-  if (lua_isnoneornil(L, idx))
-    lc_argerror(L, arg, "key", "nil cannot be a key of a Dict");
-  if (key->u.o == NULL)
-    lc_argerror(L, arg, "key", "a %s cannot be a key of a Dict",
-                luaL_typename(L, idx));
-  lc_remember(L, idx);
-}
-
-/*
- * The key at 'idx', which came with the argument 'arg'.  Its string or object
- * stays the value at 'idx'.
- */
-static conc_key key_at(lua_State *L, int idx, int arg) {
-  conc_key key = {.type = CONC_KEY_STRING};
-  switch (lua_type(L, idx)) {
-  case LUA_TSTRING: key.u.s = lua_tolstring(L, idx, &key.len); break;
-  case LUA_TNUMBER: check_number(L, idx, arg, &key); break;
-  case LUA_TBOOLEAN:
-    key.type = CONC_KEY_BOOLEAN;
-    key.u.b = lua_toboolean(L, idx);
-    break;
-  default: check_object(L, idx, arg, &key);
-  }
-  return key;
-}
-
-static conc_key check_key(lua_State *L, int arg) { return key_at(L, arg, arg); }
-
-static void push_key(lua_State *L, const conc_key *key) {
-  switch (key->type) {
-  case CONC_KEY_BOOLEAN: lua_pushboolean(L, key->u.b); break;
-  case CONC_KEY_INTEGER: lua_pushinteger(L, (lua_Integer)key->u.i); break;
-  case CONC_KEY_FLOAT: lua_pushnumber(L, (lua_Number)key->u.d); break;
-  case CONC_KEY_STRING: lua_pushlstring(L, key->u.s, key->len); break;
-  case CONC_KEY_OBJECT: lc_push(L, key->u.o); break;
-  }
-}
-
-/* ---- Values ---- */
-
-static int unpack(lua_State *L) {
-  conc_msg *m = lua_touserdata(L, 1);
-  lc_unpack_copy(L, conc_dict_value(m));
-  return 1;
-}
-
-/* Push the value of *m and empty it, also when that raises. */
-static void push_msg(lua_State *L, conc_msg *m) {
-  if (m->nrefs == 0) { /* it owns nothing that could be lost */
-    lc_unpack(L, m);
-    return;
-  }
-  lua_pushcfunction(L, unpack);
-  lua_pushlightuserdata(L, m);
-  int failed = lua_pcall(L, 1, 1, 0);
-  conc_msg_fini(m);
-  if (failed)
-    lua_error(L);
-}
-
-/* Push the value and say true, or push nil. */
-static bool push_value(lua_State *L, conc_dict *d, const conc_key *key,
-                       uint64_t *version) {
-  conc_msg m = {0};
-  bool found = conc_dict_get(d, key, &m, version);
-  if (found)
-    push_msg(L, &m);
-  else
-    lua_pushnil(L);
-  return found;
-}
-
-static bool is_empty(const conc_msg *m) {
-  return m->size == 0 && m->nrefs == 0;
-}
-
-/* Pack the value at 'arg'; nil gives an empty message. */
-static void pack(lua_State *L, int arg, const char *name, conc_msg *m) {
-  *m = (conc_msg){0};
-  if (!lua_isnil(L, arg))
-    lc_pack(L, arg, arg, name, m);
-}
-
-/* *m was given to the Dict: drop what came back. */
-static void finish(lua_State *L, conc_msg *m, apr_status_t st) {
-  conc_msg_fini(m);
-  if (st != APR_SUCCESS)
-    lc_fail(L, st);
-}
-
-/* Write the value at 'idx', which is called 'name', or its own key. */
-static void set_value(lua_State *L, conc_dict *d, const conc_key *key, int idx,
-                      const char *name) {
-  conc_msg m;
-  if (name == NULL)
-    name = key->type == CONC_KEY_STRING ? key->u.s : "value";
-  pack(L, idx, name, &m);
-  finish(L, &m, conc_dict_set(d, key, &m));
-}
-
-/*
- * Write the value at the top if the entry is of that version; pops it.  False:
- * it is not.
- */
-static bool replace_value(lua_State *L, conc_dict *d, const conc_key *key,
-                          uint64_t version, const char *name) {
-  conc_msg m;
-  pack(L, lua_gettop(L), name, &m);
-  apr_status_t st = conc_dict_replace(d, key, version, &m);
-  finish(L, &m, st == APR_EAGAIN ? APR_SUCCESS : st);
-  lua_pop(L, 1);
-  return st == APR_SUCCESS;
 }
 
 /* ---- Making ---- */
@@ -193,8 +60,8 @@ int lc_dict(lua_State *L) {
     return 1;
   lua_pushnil(L);
   while (lua_next(L, 1)) {
-    conc_key key = key_at(L, 3, 1);
-    set_value(L, d, &key, 4, NULL);
+    conc_key key = ldict_key_at(L, 3, 1);
+    ldict_set(L, d, &key, 4, NULL);
     lua_settop(L, 3);
   }
   return 1;
@@ -212,9 +79,9 @@ Read an entry; the same as `d[key]` but for the default.
 */
 static int get(lua_State *L) {
   conc_dict *d = check(L, 3);
-  conc_key key = check_key(L, 2);
+  conc_key key = ldict_key(L, 2);
   lua_settop(L, 3);
-  if (!push_value(L, d, &key, NULL))
+  if (!ldict_push(L, d, &key, NULL))
     lua_settop(L, 3);
   return 1;
 }
@@ -235,9 +102,9 @@ Write an entry; the same as `d[key] = value`.
 */
 static int set(lua_State *L) {
   conc_dict *d = check(L, 3);
-  conc_key key = check_key(L, 2);
+  conc_key key = ldict_key(L, 2);
   check_given(L, 3, "value");
-  set_value(L, d, &key, 3, "value");
+  ldict_set(L, d, &key, 3, "value");
   return 0;
 }
 
@@ -252,15 +119,15 @@ Write an entry if there is none yet.
 static int setdefault(lua_State *L) {
   uint64_t version;
   conc_dict *d = check(L, 3);
-  conc_key key = check_key(L, 2);
+  conc_key key = ldict_key(L, 2);
   if (lua_isnoneornil(L, 3))
     lc_argerror(L, 3, "value", "nil cannot be in a Dict");
   do {
     lua_settop(L, 3);
-    if (push_value(L, d, &key, &version))
+    if (ldict_push(L, d, &key, &version))
       return 1;
     lua_pushvalue(L, 3);
-  } while (!replace_value(L, d, &key, 0, "value"));
+  } while (!ldict_replace(L, d, &key, 0, "value"));
   lua_settop(L, 3);
   return 1;
 }
@@ -275,14 +142,16 @@ Remove an entry.
 */
 static int pop(lua_State *L) {
   conc_dict *d = check(L, 3);
-  conc_key key = check_key(L, 2);
+  conc_key key = ldict_key(L, 2);
   lua_settop(L, 3);
   conc_msg m = {0};
   apr_status_t st = conc_dict_set(d, &key, &m);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
-  if (!is_empty(&m))
-    push_msg(L, &m);
+  if (!ldict_is_empty(&m)) {
+    ldict_wrote(L, d, &key);
+    ldict_push_msg(L, &m);
+  }
   return 1;
 }
 
@@ -310,12 +179,12 @@ then
 static int add(lua_State *L) {
   uint64_t version;
   conc_dict *d = check(L, 3);
-  conc_key key = check_key(L, 2);
+  conc_key key = ldict_key(L, 2);
   if (lua_type(L, 3) != LUA_TNUMBER)
     lc_argerror(L, 3, "n", "number expected, got %s", luaL_typename(L, 3));
   do {
     lua_settop(L, 3);
-    if (!push_value(L, d, &key, &version)) {
+    if (!ldict_push(L, d, &key, &version)) {
       lua_pop(L, 1);
       lua_pushinteger(L, 0);
     }
@@ -325,21 +194,21 @@ static int add(lua_State *L) {
     lua_pushvalue(L, 3);
     add_numbers(L);
     lua_pushvalue(L, 4);
-  } while (!replace_value(L, d, &key, version, "n"));
+  } while (!ldict_replace(L, d, &key, version, "n"));
   return 1;
 }
 
 /***
 Write `fn(value)`, in one step for all other threads. No lock is held while `fn`
 runs: when another thread has changed the entry meanwhile, `fn` is called again
-with the new value, so it should do nothing but compute, and must not write to
-the entry itself. It cannot yield.
+with the new value, so it should do nothing but compute. It cannot yield.
 @function update
 @tparam Dict d
 @param key
 @func fn is given the value, or nil, and returns another; nil removes the entry
 @return what `fn` returned
-@raise what `fn` raises; nothing has changed then
+@raise what `fn` raises, or if `fn` has written to the entry itself; `update`
+has written nothing then
 @usage Dict.update(d, "log", function(list)
   list = list or {}
   list[#list + 1] = "started"
@@ -349,15 +218,16 @@ end)
 static int update(lua_State *L) {
   uint64_t version;
   conc_dict *d = check(L, 3);
-  conc_key key = check_key(L, 2);
+  conc_key key = ldict_key(L, 2);
   lc_function(L, 3, "fn");
   do {
     lua_settop(L, 3);
     lua_pushvalue(L, 3);
-    push_value(L, d, &key, &version);
-    lua_call(L, 1, 1);
+    ldict_push(L, d, &key, &version);
+    if (!ldict_call(L, d, &key))
+      return lc_update_own(L, 3);
     lua_pushvalue(L, 4);
-  } while (!replace_value(L, d, &key, version, "result of fn"));
+  } while (!ldict_replace(L, d, &key, version, "result of fn"));
   return 1;
 }
 
@@ -366,41 +236,6 @@ static int update(lua_State *L) {
 /* A userdata for a message to come: it is freed whatever is raised then. */
 static conc_msg *push_slot(lua_State *L) {
   return lc_pushmsg(L, &(conc_msg){0});
-}
-
-static bool same_contents(conc_msg *a, conc_msg *b) {
-  return a->size == b->size && a->nrefs == b->nrefs &&
-         memcmp(conc_msg_data(a), conc_msg_data(b), a->size) == 0 &&
-         memcmp(conc_msg_refs(a), conc_msg_refs(b),
-                a->nrefs * sizeof(conc_obj *)) == 0;
-}
-
-/* The number at 'idx' against a value. */
-static bool same_number(lua_State *L, int idx, conc_msg *value) {
-  if (value->heap || value->nrefs != 0)
-    return false; /* no number looks like that */
-  lc_unpack_copy(L, value);
-  bool same = lua_rawequal(L, idx, -1);
-  lua_pop(L, 1);
-  return same;
-}
-
-/* Is the entry, of which 'value' is a copy if there is one, the old value? */
-static bool is_old(lua_State *L, uint64_t version, conc_msg *value,
-                   conc_msg *old) {
-  if (version == 0 || lua_isnil(L, 3))
-    return version == 0 && lua_isnil(L, 3);
-  if (lua_type(L, 3) == LUA_TNUMBER)
-    return same_number(L, 3, conc_dict_value(value));
-  return same_contents(conc_dict_value(value), old);
-}
-
-static void check_comparable(lua_State *L, int arg) {
-  int t = lua_type(L, arg);
-  if (t != LUA_TNIL && t != LUA_TBOOLEAN && t != LUA_TNUMBER &&
-      t != LUA_TSTRING && lc_testany(L, arg) == NULL)
-    lc_argerror(L, arg, "old", "a %s cannot be compared, use update",
-                luaL_typename(L, arg));
 }
 
 /***
@@ -416,17 +251,17 @@ by `==`
 static int cas(lua_State *L) {
   uint64_t version;
   conc_dict *d = check(L, 4);
-  conc_key key = check_key(L, 2);
+  conc_key key = ldict_key(L, 2);
   check_given(L, 4, "new");
-  check_comparable(L, 3);
+  ldict_comparable(L, 3);
   conc_msg *old = push_slot(L), *fresh = push_slot(L), *now = push_slot(L);
-  pack(L, 3, "old", old);
-  pack(L, 4, "new", fresh);
+  ldict_pack(L, 3, "old", old);
+  ldict_pack(L, 4, "new", fresh);
   apr_status_t st;
   do {
     conc_msg_fini(now);
     conc_dict_get(d, &key, now, &version);
-    if (!is_old(L, version, now, old)) {
+    if (!ldict_is_old(L, version, now, old)) {
       lua_pushboolean(L, 0);
       return 1;
     }
@@ -434,6 +269,7 @@ static int cas(lua_State *L) {
   } while (st == APR_EAGAIN);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
+  ldict_wrote(L, d, &key);
   lua_pushboolean(L, 1);
   return 1;
 }
@@ -458,7 +294,7 @@ static void push_table(lua_State *L, conc_dict *d) {
   conc_dict_snapshot *s = push_snapshot(L, d);
   lua_createtable(L, 0, table_size(s->n));
   for (size_t i = 0; i < s->n; i++) {
-    push_key(L, s->items[i].key);
+    ldict_push_key(L, s->items[i].key);
     lc_unpack_copy(L, conc_dict_value(&s->items[i].value));
     lua_rawset(L, -3);
   }
@@ -487,7 +323,7 @@ static int keys(lua_State *L) {
   conc_dict_snapshot *s = push_snapshot(L, d);
   lua_createtable(L, table_size(s->n), 0);
   for (size_t i = 0; i < s->n; i++) {
-    push_key(L, s->items[i].key);
+    ldict_push_key(L, s->items[i].key);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
   return 1;
@@ -513,6 +349,8 @@ Remove all entries.
 static int clear(lua_State *L) {
   conc_dict *d = check(L, 1);
   conc_dict_clear(d);
+  if (lc_updating(lc_get(L)))
+    lc_wrote(lc_get(L), d, 1); /* every entry of it */
   return 0;
 }
 
@@ -520,15 +358,15 @@ static int clear(lua_State *L) {
 
 static int meta_index(lua_State *L) {
   conc_dict *d = lc_check(L, 1, &conc_dict_class);
-  conc_key key = check_key(L, 2);
-  push_value(L, d, &key, NULL);
+  conc_key key = ldict_key(L, 2);
+  ldict_push(L, d, &key, NULL);
   return 1;
 }
 
 static int meta_newindex(lua_State *L) {
   conc_dict *d = lc_check(L, 1, &conc_dict_class);
-  conc_key key = check_key(L, 2);
-  set_value(L, d, &key, 3, NULL);
+  conc_key key = ldict_key(L, 2);
+  ldict_set(L, d, &key, 3, NULL);
   return 0;
 }
 

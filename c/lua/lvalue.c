@@ -117,7 +117,8 @@ again with the new one, so it should do nothing but compute. It cannot yield.
 @function update
 @func fn is given the number and returns another
 @return what was written
-@raise what `fn` raises, or if its result does not fit; nothing has changed then
+@raise what `fn` raises, or if its result does not fit, or if `fn` has written to
+the Value itself; `update` has written nothing then
 @usage n:update(function(x) return math.max(x, 10) end)
 */
 static int update(lua_State *L) {
@@ -173,9 +174,7 @@ static int meta_newindex(lua_State *L) {
   if (!is_value(L, 2))
     lc_argerror(L, 2, "key", "a Value has one field, 'value', and not '%s'",
                 luaL_tolstring(L, 2, NULL));
-  conc_cell_store(c->elements, c->type.kind,
-                  lcell_bits(L, 3, "value", &c->type));
-  return 0;
+  return lcell_set(L, c->elements, &c->type, 3);
 }
 
 static int meta_tostring(lua_State *L) {

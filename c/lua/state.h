@@ -9,6 +9,7 @@
 #include "lua/interrupt.h"
 #include "lua/lc.h"
 #include "lua/pack.h"
+#include "lua/update.h"
 
 #include "core/blob.h"
 #include "core/thread.h"
@@ -33,7 +34,13 @@ struct lc_state {
   lc_packer packer;         /* of most messages, see pack.c */
   uint64_t names;           /* see names.c: package.loaded as it was then */
   uint64_t filter[16];      /* see names.c */
+  lc_watches watches;       /* see update.h */
 };
+
+/* Does any update run in this state?  Else nobody cares who writes. */
+static inline bool lc_updating(const lc_state *S) {
+  return S->watches.depth != 0;
+}
 
 /*
  * The state of a worker: opened ahead of time, then given to the thread that
