@@ -66,6 +66,7 @@ local common = {
   "c/lua/lsemaphore.c",
   "c/lua/lthread.c",
   "c/lua/lvalue.c",
+  "c/lua/methods.c",
   "c/lua/module.c",
   "c/lua/names.c",
   "c/lua/pack.c",

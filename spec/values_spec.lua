@@ -757,6 +757,53 @@ describe("What crosses: classes", function()
   end)
 end)
 
+describe("What crosses: functions of conc", function()
+  it("is what its modules hold", function()
+    for _, f in ipairs {conc.sleep, conc.sendable, threading.Lock, threading.Dict,
+      threading.Dict.update, threading.Timer, queue.Queue, conc.Error.is} do
+      assert.equal(f, copy(f))
+    end
+    assert.is_true(there(function(f) return f == require "conc".sleep end, conc.sleep))
+  end)
+
+  it("is every method of its objects, the receiver's own", function()
+    local futures = require "conc.futures"
+    local executor <close> = futures.ThreadPoolExecutor(1)
+    local future = executor:submit(function() end)
+    local objects = {threading.Lock(), threading.RLock(), threading.Condition(),
+      threading.Semaphore(), threading.BoundedSemaphore(), threading.Event(),
+      threading.Barrier(1), threading.Value("i"), threading.Array("i", 1),
+      threading.Thread {target = print}, queue.Queue(), queue.LifoQueue(),
+      queue.PriorityQueue(), queue.SimpleQueue(), executor, future}
+    local n = 0
+    for _, object in ipairs(objects) do
+      local index = getmetatable(object).__index
+      local methods = type(index) == "table" and index or select(2, debug.getupvalue(index, 2))
+      for name, method in pairs(methods) do
+        assert.equal(method, copy(method))
+        assert.is_true(there(function(o, m, key) return o[key] == m end, object, method, name))
+        n = n + 1
+      end
+    end
+    assert.is_true(n > 80)
+  end)
+
+  it("is a method as a target or a task", function()
+    local futures = require "conc.futures"
+    local q, e, a = queue.Queue(), threading.Event(), threading.Array("i", 1)
+    local t = threading.Thread {target = q.put, args = {q, 1}}
+    t:start()
+    assert.equal(1, q:get())
+    t:join()
+    local executor <close> = futures.ThreadPoolExecutor(2)
+    local waiting = executor:submit(e.wait, e)
+    executor:submit(a.set, a, 1, 5):result()
+    assert.equal(5, a[1])
+    e:set()
+    assert.is_true(waiting:result())
+  end)
+end)
+
 describe("__conc_pack", function()
   it("says how to build the object over there, with a function", function()
     local mt = {}
@@ -840,6 +887,32 @@ describe("__conc_pack", function()
         "item%.x: __conc_pack must return a function or \"module:field\" first")
     end
     assert.is_true(q:empty())
+  end)
+
+  it("must return a name of the form module:field, if it is a name", function()
+    local q = queue.SimpleQueue()
+    for _, bad in ipairs {"", "x", ":", "x:", ":x", "a::b", "a:b:", "a:b\0", "a\0b"} do
+      local o = setmetatable({}, {__conc_pack = function() return bad end})
+      assert.error_matches(function() q:put {x = o} end,
+        "item%.x: __conc_pack must return a function or \"module:field\" first")
+    end
+    assert.is_true(q:empty())
+  end)
+
+  it("must not take entries out of the tables around its object", function()
+    local q = queue.SimpleQueue()
+    local t = {}
+    t.x = setmetatable({}, {__conc_pack = function()
+      t.x = nil
+      for i = 1, 100 do t["k" .. i] = i end
+      collectgarbage()
+      return "math:max", 1
+    end})
+    assert.error_matches(function() q:put {a = t} end,
+      "item%.a%.x: a __conc_pack has changed the table around it")
+    assert.is_true(q:empty())
+    q:put {a = t}
+    assert.equal(100, q:get().a.k100)
   end)
 
   it("names the culprit among what it returned", function()

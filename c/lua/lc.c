@@ -97,7 +97,7 @@ static void make_metatable(lua_State *L, const lc_type *t) {
   lua_rawsetp(L, LUA_REGISTRYINDEX, t);
 }
 
-static void push_metatable(lua_State *L, const lc_type *t) {
+void lc_pushmetatable(lua_State *L, const lc_type *t) {
   if (lua_rawgetp(L, LUA_REGISTRYINDEX, t) == LUA_TTABLE)
     return;
   lua_pop(L, 1);
@@ -114,7 +114,7 @@ lc_box *lc_newbox(lua_State *L, const conc_class *cls) {
   const lc_type *t = type_of(cls);
   luaL_checkstack(L, 6, NULL);
   lc_box *b = push_box(L, t->uservalues);
-  push_metatable(L, t);
+  lc_pushmetatable(L, t);
   lua_setmetatable(L, -2);
   return b;
 }
@@ -128,7 +128,7 @@ void lc_newowned(lua_State *L, conc_obj *o, int owner) {
   b->owner = lua_touserdata(L, owner);
   lua_pushvalue(L, owner);
   lua_setiuservalue(L, -2, 1);
-  push_metatable(L, t);
+  lc_pushmetatable(L, t);
   lua_setmetatable(L, -2);
 }
 

@@ -85,6 +85,9 @@ static inline void *lc_check(lua_State *L, int arg, const conc_class *cls) {
   return o;
 }
 
+/* Push the metatable that this state has for objects of a type. */
+void lc_pushmetatable(lua_State *L, const lc_type *t);
+
 /* Push an empty box of the class; the constructor of core fills box->obj. */
 lc_box *lc_newbox(lua_State *L, const conc_class *cls);
 

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "lua/methods.h"
+
 static const char known_key = 0, ids_key = 0, classes_key = 0, code_key = 0,
                   registered_key = 0;
 
@@ -188,35 +190,71 @@ static bool follow(lua_State *L, const char *rest, const char *end) {
   return !lua_isnil(L, -1);
 }
 
-static const char *module_end(const char *name, size_t len) {
-  const char *nul = memchr(name, '\0', len);
-  return nul == NULL ? name + len : nul;
+static const char *part_end(const char *name, const char *end) {
+  const char *nul = memchr(name, '\0', (size_t)(end - name));
+  return nul == NULL ? end : nul;
+}
+
+/* Of a name that begins with NUL: push the method table of the class. */
+static const char *push_class_methods(lua_State *L, const char *name,
+                                      const char *end) {
+  const char *stop = part_end(name + 1, end);
+  if (!lc_pushmethods(L, name + 1, (size_t)(stop - name - 1)))
+    lua_pushnil(L);
+  return stop;
 }
 
 bool lc_isnamed(lua_State *L, int idx, const char *name, size_t len) {
-  const char *end = module_end(name, len);
+  const char *all = name + len, *end = part_end(name, all);
   int top = lua_gettop(L);
   idx = lua_absindex(L, idx);
-  bool same = push_loaded(L, name, (size_t)(end - name)) &&
-              follow(L, end, name + len) && lua_rawequal(L, -1, idx);
+  if (end == name && len > 0)
+    end = push_class_methods(L, name, all);
+  else
+    push_loaded(L, name, (size_t)(end - name));
+  bool same = follow(L, end, all) && lua_rawequal(L, -1, idx);
   lua_settop(L, top);
   return same;
 }
 
+bool lc_know_method(lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  if (!lc_pushmethodname(L, idx))
+    return false;
+  lc_pushknown(L);
+  lua_pushvalue(L, idx);
+  lua_pushvalue(L, -3);
+  lua_rawset(L, -3);
+  lua_pop(L, 2);
+  return true;
+}
+
+/* Push the module whose name is [name, end), requiring it. */
+static void push_module(lua_State *L, const char *name, const char *end) {
+  if (push_loaded(L, name, (size_t)(end - name)))
+    return;
+  lua_pop(L, 1);
+  int type = lua_getglobal(L, "require");
+  lua_pushlstring(L, name, (size_t)(end - name));
+  if (type != LUA_TFUNCTION)
+    luaL_error(L, "cannot receive module '%s': this state has no require",
+               lua_tostring(L, -1));
+  lua_call(L, 1, 1);
+}
+
 void lc_pushnamed(lua_State *L, const char *name, size_t len) {
-  const char *end = module_end(name, len);
+  const char *all = name + len, *end = part_end(name, all);
+  bool method = end == name && len > 0;
   luaL_checkstack(L, 8, NULL);
-  if (!push_loaded(L, name, (size_t)(end - name))) {
-    lua_pop(L, 1);
-    int type = lua_getglobal(L, "require");
-    lua_pushlstring(L, name, (size_t)(end - name));
-    if (type != LUA_TFUNCTION)
-      luaL_error(L, "cannot receive module '%s': this state has no require",
+  if (method)
+    end = push_class_methods(L, name, all);
+  else
+    push_module(L, name, end);
+  if (!follow(L, end, all)) {
+    lua_pushlstring(L, name + method, (size_t)(end - name) - method);
+    if (method)
+      luaL_error(L, "cannot receive a method of class '%s': there is none",
                  lua_tostring(L, -1));
-    lua_call(L, 1, 1);
-  }
-  if (!follow(L, end, name + len)) {
-    lua_pushlstring(L, name, (size_t)(end - name));
     luaL_error(L, "cannot receive a value of module '%s': it has no such field",
                lua_tostring(L, -1));
   }

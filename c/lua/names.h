@@ -5,7 +5,8 @@
  * What a state knows of its own values, so that they travel by name or once:
  * a table, weak in its keys, from a function, table or userdata to
  *
- *   a string       its name: module [NUL field [NUL field]]
+ *   a string       its name: module [NUL field [NUL field]], or, of a method of
+ *                  conc's objects, NUL class NUL method
  *   a blob's box   its code, or the class blob that defines it
  *
  * A class has its id in a second table.
@@ -41,6 +42,9 @@ uint64_t lc_fingerprint(lua_State *L, int idx);
  * none.
  */
 void lc_pushnamed(lua_State *L, const char *name, size_t len);
+
+/* Know the C function at 'idx' by name if it is a method of conc's objects. */
+bool lc_know_method(lua_State *L, int idx);
 
 /* Is the value at 'idx' (still) what that name means here? */
 bool lc_isnamed(lua_State *L, int idx, const char *name, size_t len);

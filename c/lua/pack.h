@@ -22,7 +22,8 @@
  *              is at that offset once more
  *   LC_OBJ     varint: the n-th reference of the message, an object of conc
  *   LC_GLOBALS the receiver's globals
- *   LC_NAME    varint length, name: module [NUL field [NUL field]]
+ *   LC_NAME    varint length, name: module [NUL field [NUL field]], or NUL class
+ *              NUL method
  *   LC_CLASS   varint reference to a class blob, varint id of the class
  *   LC_DEF     inside a class blob: varint id, then a table: the class with
  *              that id
@@ -110,6 +111,7 @@ typedef struct lc_packer {
   int classes;    /* packing a class: slot of the classes defined, or 0 */
   bool plain;     /* nothing so far that could run code when read */
   bool wide;      /* something refers back, or is deeply nested */
+  bool ran;       /* user code, which may have changed open tables */
   bool refreshed; /* names were looked up during this packing */
   bool failed;
   bool nomem;

@@ -69,6 +69,8 @@ void lc_walk_function(lua_State *L, lc_packer *pk) {
   if (code == NULL && lc_walk_stale(L, pk))
     return;
   if (lua_iscfunction(L, -1)) {
+    if (lc_know_method(L, -1) && lc_walk_known(L, pk, &code))
+      return;
     lc_walk_fail(L, pk, "%s", "cannot send a C function that no module holds");
     return;
   }

@@ -2,7 +2,20 @@
 
 #include "lua/walk.h"
 
+#include <string.h>
+
 #include "lua/names.h"
+
+/* A function, or "module:field" with perhaps one more field. */
+static bool is_rebuilder(lua_State *L, int idx) {
+  size_t len;
+  if (lua_type(L, idx) != LUA_TSTRING)
+    return lua_type(L, idx) == LUA_TFUNCTION;
+  const char *s = lua_tolstring(L, idx, &len);
+  const char *colon = strchr(s, ':');
+  return strlen(s) == len && s[0] != ':' && colon != NULL && colon[1] != '\0' &&
+         strstr(s, "::") == NULL && s[len - 1] != ':';
+}
 
 /* Opens a frame over what that returns: ... object, result 1, result 2 ... */
 void lc_walk_packed(lua_State *L, lc_packer *pk) {
@@ -13,10 +26,10 @@ void lc_walk_packed(lua_State *L, lc_packer *pk) {
   }
   luaL_getmetafield(L, obj, "__conc_pack");
   lua_pushvalue(L, obj);
+  pk->ran = true;
   lua_call(L, 1, LUA_MULTRET);
   int n = lua_gettop(L) - obj;
-  int how = n == 0 ? LUA_TNIL : lua_type(L, obj + 1);
-  if (how != LUA_TFUNCTION && how != LUA_TSTRING) {
+  if (n == 0 || !is_rebuilder(L, obj + 1)) {
     lc_walk_fail(
       L, pk, "%s",
       "__conc_pack must return a function or \"module:field\" first");

@@ -78,6 +78,29 @@ static void close_table(lua_State *L, lc_packer *pk, const lc_frame *f) {
   pk->nframes--;
 }
 
+/* (table, key): next key, value, or nothing */
+static int protected_next(lua_State *L) { return lua_next(L, 1) ? 2 : 0; }
+
+/*
+ * lua_next, which raises when the key has gone: a __conc_pack that ran since
+ * the table was opened may have done that.
+ */
+static bool next(lua_State *L, lc_packer *pk, int table) {
+  if (!pk->ran)
+    return lua_next(L, table) != 0;
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, protected_next);
+  lua_pushvalue(L, table);
+  lua_pushvalue(L, top);
+  if (lua_pcall(L, 2, LUA_MULTRET, 0) != LUA_OK) {
+    lua_settop(L, top);
+    lc_walk_fail(L, pk, "%s", "a __conc_pack has changed the table around it");
+    return false;
+  }
+  lua_remove(L, top);
+  return lua_gettop(L) > top;
+}
+
 /* Write on in the table of the innermost frame until another one opens. */
 void lc_walk_step_table(lua_State *L, lc_packer *pk) {
   uint32_t at = pk->nframes - 1;
@@ -86,10 +109,11 @@ void lc_walk_step_table(lua_State *L, lc_packer *pk) {
     if (f->stage == LC_PAIR_VALUE) {
       f->stage = LC_ITEMS;
       lc_walk_value(L, pk);
-    } else if (lua_next(L, f->slot)) {
+    } else if (next(L, pk, f->slot)) {
       pair(L, pk, f);
     } else {
-      close_table(L, pk, f);
+      if (!pk->failed)
+        close_table(L, pk, f);
       return;
     }
   }

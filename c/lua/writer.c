@@ -183,6 +183,7 @@ void lc_write_begin(lc_packer *pk) {
   pk->wide = false;
   pk->failed = false;
   pk->nomem = false;
+  pk->ran = false;
   pk->again = LC_NO;
   pk->error[0] = '\0';
 }
