@@ -1050,7 +1050,7 @@ describe("What does not cross", function()
     assert.is_false(ok)
     assert.matches("value%.cfg%.handler: cannot send a coroutine$", reason)
     assert.error_matches(function() conc.sendable() end,
-      "bad argument #1 to '.-' %(value expected%)")
+      "bad argument #1 to '.-' %(value: value expected%)")
     assert.error_matches(function() conc.sendable(1, 2) end, "surplus argument")
   end)
 end)

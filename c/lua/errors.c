@@ -29,19 +29,25 @@ static int error_tostring(lua_State *L) {
   return 1;
 }
 
+static const char *check_string(lua_State *L, int arg, const char *name) {
+  if (lua_type(L, arg) != LUA_TSTRING)
+    lc_argerror(L, arg, name, "string expected, got %s", lc_nameof(L, arg));
+  return lua_tostring(L, arg);
+}
+
 /* Error.is(e [, class]): is e a conc.Error (of that class)? */
 static int error_is(lua_State *L) {
-  const char *cls = luaL_optstring(L, 2, NULL);
-  luaL_checkany(L, 1);
+  lc_any(L, 1, "value");
   lc_nomore(L, 2);
+  const char *cls = lua_isnoneornil(L, 2) ? NULL : check_string(L, 2, "class");
   lua_pushboolean(L, lc_iserror(L, 1, cls));
   return 1;
 }
 
 /* Error.new(class, message [, cause]) */
 static int error_new(lua_State *L) {
-  luaL_checkstring(L, 1);
-  luaL_checkstring(L, 2);
+  check_string(L, 1, "class");
+  check_string(L, 2, "message");
   lc_nomore(L, 3);
   lua_settop(L, 3);
   lc_pusherror(L, lua_tostring(L, 1), lua_tostring(L, 2));

@@ -222,7 +222,7 @@ int lc_argerror(lua_State *L, int arg, const char *name, const char *fmt, ...) {
 }
 
 const char *lc_nameof(lua_State *L, int idx) {
-  const char *name = luaL_typename(L, idx);
+  const char *name = luaL_typename(L, idx); /* none: "no value" */
   int type = luaL_getmetafield(L, idx, "__name");
   if (type == LUA_TSTRING)
     name = lua_tostring(L, -1); /* the metatable keeps it */
@@ -327,6 +327,11 @@ bool lc_optboolean(lua_State *L, int arg, const char *name, bool def) {
   if (lua_type(L, arg) != LUA_TBOOLEAN)
     wrong_type(L, arg, name, "boolean");
   return lua_toboolean(L, arg);
+}
+
+void lc_any(lua_State *L, int arg, const char *name) {
+  if (lua_isnone(L, arg))
+    lc_argerror(L, arg, name, "value expected");
 }
 
 void lc_function(lua_State *L, int arg, const char *name) {

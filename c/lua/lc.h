@@ -162,6 +162,8 @@ lua_Integer lc_integer(lua_State *L, int arg, const char *name, lua_Integer lo,
 lua_Integer lc_optinteger(lua_State *L, int arg, const char *name,
                           lua_Integer def, lua_Integer lo, lua_Integer hi);
 bool lc_optboolean(lua_State *L, int arg, const char *name, bool def);
+/* Anything, nil too, at 'arg'; raises if it is missing. */
+void lc_any(lua_State *L, int arg, const char *name);
 /* A function (or callable) at 'arg'; raises. */
 void lc_function(lua_State *L, int arg, const char *name);
 

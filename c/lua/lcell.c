@@ -10,8 +10,7 @@ conc_cell_type lcell_type(lua_State *L, int arg) {
   conc_cell_type type;
   size_t len;
   if (lua_type(L, arg) != LUA_TSTRING)
-    lc_argerror(L, arg, "type", "typecode expected, got %s",
-                luaL_typename(L, arg));
+    lc_argerror(L, arg, "type", "typecode expected, got %s", lc_nameof(L, arg));
   const char *code = lua_tolstring(L, arg, &len);
   if (!conc_cell_parse(code, len, &type))
     lc_argerror(L, arg, "type", "unknown typecode '%s'", code);
@@ -51,7 +50,7 @@ void lcell_lock_option(lua_State *L, int arg, conc_cells_conf *conf) {
   conf->lock = test_lock(L, arg);
   if (conf->lock == NULL)
     lc_argerror(L, arg, "lock", "boolean, Lock or RLock expected, got %s",
-                luaL_typename(L, arg));
+                lc_nameof(L, arg));
   lc_remember(L, arg);
 }
 
@@ -84,7 +83,7 @@ static bool is_char(const conc_cell_type *type) {
 }
 
 static bool refuse(lua_State *L, int idx, const char *expected) {
-  lua_pushfstring(L, "%s expected, got %s", expected, luaL_typename(L, idx));
+  lua_pushfstring(L, "%s expected, got %s", expected, lc_nameof(L, idx));
   return false;
 }
 
@@ -227,15 +226,14 @@ lcell_batch *lcell_values(lua_State *L, int arg, const conc_cell_type *type) {
     return batch_of_string(L, arg, type);
   if (!lua_istable(L, arg) && lc_test(L, arg, &conc_array_class) == NULL)
     lc_argerror(L, arg, "values", "sequence expected, got %s",
-                luaL_typename(L, arg));
+                lc_nameof(L, arg));
   return batch_of_sequence(L, arg, type);
 }
 
 lcell_batch *lcell_bytes(lua_State *L, int arg, const conc_cell_type *type) {
   size_t len;
   if (lua_type(L, arg) != LUA_TSTRING)
-    lc_argerror(L, arg, "bytes", "string expected, got %s",
-                luaL_typename(L, arg));
+    lc_argerror(L, arg, "bytes", "string expected, got %s", lc_nameof(L, arg));
   const char *s = lua_tolstring(L, arg, &len);
   if (len % type->size != 0)
     lc_argerror(L, arg, "bytes", "%I bytes are not whole elements of %d",
@@ -288,10 +286,12 @@ int lcell_add(lua_State *L, void *p, const conc_cell_type *type, int arg) {
  */
 int lcell_cas(lua_State *L, void *p, const conc_cell_type *type, int arg) {
   uint64_t expected;
-  uint64_t bits = lcell_bits(L, arg + 1, "new", type);
+  int top = lua_gettop(L);
   bool possible = lcell_convert(L, arg, type, &expected);
   if (!possible && (is_char(type) || lua_type(L, arg) != LUA_TNUMBER))
     return lc_argerror(L, arg, "expected", "%s", lua_tostring(L, -1));
+  lua_settop(L, top);
+  uint64_t bits = lcell_bits(L, arg + 1, "new", type);
   bool written = possible && conc_cell_cas(p, type->kind, expected, bits);
   if (written)
     lcell_wrote(L, p, type->size);

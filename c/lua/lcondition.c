@@ -204,7 +204,7 @@ static conc_obj *opt_lock(lua_State *L, int arg) {
     o = lc_test(L, arg, &conc_lock_class);
   if (o == NULL && !lua_isnoneornil(L, arg))
     lc_argerror(L, arg, "lock", "Lock or RLock expected, got %s",
-                luaL_typename(L, arg));
+                lc_nameof(L, arg));
   return o;
 }
 

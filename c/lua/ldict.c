@@ -49,7 +49,7 @@ int lc_dict(lua_State *L) {
   lc_nomore(L, 1);
   lua_settop(L, 1);
   if (!lua_isnil(L, 1) && !lua_istable(L, 1))
-    lc_argerror(L, 1, "table", "table expected, got %s", luaL_typename(L, 1));
+    lc_argerror(L, 1, "table", "table expected, got %s", lc_nameof(L, 1));
   conc_dict *d;
   lc_box *box = lc_newbox(L, &conc_dict_class);
   apr_status_t st = conc_dict_new(&d);
@@ -181,7 +181,7 @@ static int add(lua_State *L) {
   conc_dict *d = check(L, 3);
   conc_key key = ldict_key(L, 2);
   if (lua_type(L, 3) != LUA_TNUMBER)
-    lc_argerror(L, 3, "n", "number expected, got %s", luaL_typename(L, 3));
+    lc_argerror(L, 3, "n", "number expected, got %s", lc_nameof(L, 3));
   do {
     lua_settop(L, 3);
     if (!ldict_push(L, d, &key, &version)) {
@@ -190,7 +190,7 @@ static int add(lua_State *L) {
     }
     if (lua_type(L, 4) != LUA_TNUMBER)
       lc_argerror(L, 2, "key", "the entry is a %s, not a number",
-                  luaL_typename(L, 4));
+                  lc_nameof(L, 4));
     lua_pushvalue(L, 3);
     add_numbers(L);
     lua_pushvalue(L, 4);
@@ -252,8 +252,8 @@ static int cas(lua_State *L) {
   uint64_t version;
   conc_dict *d = check(L, 4);
   conc_key key = ldict_key(L, 2);
-  check_given(L, 4, "new");
   ldict_comparable(L, 3);
+  check_given(L, 4, "new");
   conc_msg *old = push_slot(L), *fresh = push_slot(L), *now = push_slot(L);
   ldict_pack(L, 3, "old", old);
   ldict_pack(L, 4, "new", fresh);

@@ -27,7 +27,7 @@ static void check_object(lua_State *L, int idx, int arg, conc_key *key) {
     lc_argerror(L, arg, "key", "nil cannot be a key of a Dict");
   if (key->u.o == NULL)
     lc_argerror(L, arg, "key", "a %s cannot be a key of a Dict",
-                luaL_typename(L, idx));
+                lc_nameof(L, idx));
   lc_remember(L, idx);
 }
 
@@ -157,7 +157,7 @@ void ldict_comparable(lua_State *L, int arg) {
   if (t != LUA_TNIL && t != LUA_TBOOLEAN && t != LUA_TNUMBER &&
       t != LUA_TSTRING && lc_testany(L, arg) == NULL)
     lc_argerror(L, arg, "old", "a %s cannot be compared, use update",
-                luaL_typename(L, arg));
+                lc_nameof(L, arg));
 }
 
 /* ---- Updates ---- */

@@ -42,14 +42,14 @@ static void check_priority(lua_State *L, int idx, int arg) {
     if (type != LUA_TNUMBER && type != LUA_TSTRING)
       lc_argerror(L, arg, "priority",
                   "needed, since the item is a %s and not a number or a string",
-                  luaL_typename(L, 2));
+                  lc_nameof(L, 2));
     lua_settop(L, 3);
     lua_pushvalue(L, 2);
   }
   int type = lua_type(L, idx);
   if (type != LUA_TNUMBER && type != LUA_TSTRING)
     lc_argerror(L, arg, "priority", "number or string expected, got %s",
-                luaL_typename(L, idx));
+                lc_nameof(L, idx));
   if (type == LUA_TNUMBER && isnan(lua_tonumber(L, idx)))
     lc_argerror(L, arg, "priority", "must not be NaN");
 }
@@ -121,7 +121,7 @@ static int put(lua_State *L, conc_queue *q, conc_time deadline, int prio) {
 static int fifo_put(lua_State *L) {
   conc_queue *q = check(L);
   conc_time deadline = lc_deadline(L, 3, "timeout");
-  luaL_checkany(L, 2);
+  lc_any(L, 2, "item");
   lc_nomore(L, 3);
   return put(L, q, deadline, 0);
 }
@@ -130,7 +130,7 @@ static int fifo_put(lua_State *L) {
 static int priority_put(lua_State *L) {
   conc_queue *q = lc_check(L, 1, &conc_queue_priority);
   conc_time deadline = lc_deadline(L, 3, "timeout");
-  luaL_checkany(L, 2);
+  lc_any(L, 2, "item");
   lc_nomore(L, 4);
   check_priority(L, 4, 4);
   return put(L, q, deadline, 4);
@@ -139,7 +139,7 @@ static int priority_put(lua_State *L) {
 /* q:put_nowait(item) */
 static int put_nowait(lua_State *L) {
   conc_queue *q = check(L);
-  luaL_checkany(L, 2);
+  lc_any(L, 2, "item");
   lc_nomore(L, 2);
   return put(L, q, CONC_NOW, 0);
 }
@@ -147,7 +147,7 @@ static int put_nowait(lua_State *L) {
 /* q:put_nowait(item [, priority]) */
 static int priority_put_nowait(lua_State *L) {
   conc_queue *q = lc_check(L, 1, &conc_queue_priority);
-  luaL_checkany(L, 2);
+  lc_any(L, 2, "item");
   lc_nomore(L, 3);
   lua_settop(L, 3);
   lua_pushnil(L);

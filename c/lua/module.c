@@ -16,9 +16,10 @@
 /* sleep(seconds): not shorter than that */
 static int do_sleep(lua_State *L) {
   conc_word word = 0; /* nobody wakes it */
-  luaL_checkany(L, 1);
-  conc_time deadline = lc_deadline(L, 1, "seconds");
   apr_status_t st;
+  if (lua_isnoneornil(L, 1)) /* math.huge is for ever, and nothing else */
+    lc_argerror(L, 1, "seconds", "number expected, got %s", lc_nameof(L, 1));
+  conc_time deadline = lc_deadline(L, 1, "seconds");
   lc_nomore(L, 1);
   do {
     conc_waiter one = {.word = &word};
@@ -51,7 +52,7 @@ static int try_send(lua_State *L) {
 
 /* sendable(v): true, or false and the reason */
 static int sendable(lua_State *L) {
-  luaL_checkany(L, 1);
+  lc_any(L, 1, "value");
   lc_nomore(L, 1);
   lua_pushcfunction(L, try_send);
   lua_insert(L, 1);

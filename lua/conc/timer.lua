@@ -13,9 +13,18 @@ local function wait_and_call(interval, cancelled, fn, ...)
   end
 end
 
+local function check(method, ...)
+  if getmetatable((...)) ~= Timer then
+    local got = select("#", ...) == 0 and "no value" or type((...))
+    error(("bad argument #1 to '%s' (Timer expected, got %s)"):format(method, got), 3)
+  end
+end
+
 --- Stop the timer if it is still waiting.
-function Timer:cancel()
-  self.finished:set()
+function Timer.cancel(...)
+  check("cancel", ...)
+  local self = ...
+  self.finished.set(self.finished, select(2, ...))
 end
 
 -- Everything else is the thread's.
@@ -23,14 +32,18 @@ for _, name in ipairs {
   "join", "name", "set_name", "daemon", "set_daemon", "ident", "native_id",
   "is_alive",
 } do
-  Timer[name] = function(self, ...)
-    return self.thread[name](self.thread, ...)
+  Timer[name] = function(...)
+    check(name, ...)
+    local thread = (...).thread
+    return thread[name](thread, select(2, ...))
   end
 end
 
 --- Start to wait; returns the timer.
-function Timer:start()
-  self.thread:start()
+function Timer.start(...)
+  check("start", ...)
+  local self = ...
+  self.thread.start(self.thread, select(2, ...))
   return self
 end
 
