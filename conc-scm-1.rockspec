@@ -44,6 +44,17 @@ local common = {
   "c/core/table.c",
   "c/core/thread.c",
   "c/lua/build.c",
+  "c/ipc/alloc.c",
+  "c/ipc/classes.c",
+  "c/ipc/heap.c",
+  "c/ipc/ledger.c",
+  "c/ipc/parcel.c",
+  "c/ipc/robust.c",
+  "c/ipc/sgate.c",
+  "c/ipc/shared.c",
+  "c/ipc/step.c",
+  "c/ipc/txn.c",
+  "c/ipc/word.c",
   "c/lua/code.c",
   "c/lua/errors.c",
   "c/lua/host.c",
@@ -91,6 +102,7 @@ local common = {
 }
 local unix = {
   "c/sys/unix.c",
+  "c/sys/unix_shm.c",
 }
 local windows = {
 }

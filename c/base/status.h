@@ -18,7 +18,13 @@ enum {
   /* The object is not in a state that allows the call. */
   CONC_MISUSE,
   /* The barrier is broken. */
-  CONC_BROKEN
+  CONC_BROKEN,
+  /* The lock is the caller's; a process that held it has died. */
+  CONC_ABANDONED,
+  /* There is no more shared memory. */
+  CONC_EXHAUSTED,
+  /* Bytes of another process that make no sense. */
+  CONC_CORRUPT
 };
 
 #endif

@@ -1,4 +1,4 @@
-/* Linux: futexes, thread ids, affinity and control groups. */
+/* Linux: futexes, thread ids, affinity, control groups, memory files. */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -6,29 +6,54 @@
 
 #include "sys/sys.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
-void conc_sys_wait(conc_word *w, uint32_t expected, int64_t timeout) {
+#include "sys/shm.h"
+#include "sys/unix.h"
+
+static void wait_on(conc_word *w, int how, uint32_t expected, int64_t timeout) {
   struct timespec ts, *limit = NULL;
   if (timeout >= 0) {
     ts.tv_sec = (time_t)(timeout / 1000000000);
     ts.tv_nsec = (long)(timeout % 1000000000);
     limit = &ts;
   }
-  (void)syscall(SYS_futex, w, FUTEX_WAIT_PRIVATE, expected, limit, NULL, 0);
+  (void)syscall(SYS_futex, w, how, expected, limit, NULL, 0);
+}
+
+static long wake_up(conc_word *w, int how, bool all) {
+  return syscall(SYS_futex, w, how, all ? 0x7fffffff : 1, NULL, NULL, 0);
+}
+
+void conc_sys_wait(conc_word *w, uint32_t expected, int64_t timeout) {
+  wait_on(w, FUTEX_WAIT_PRIVATE, expected, timeout);
 }
 
 void conc_sys_wake(conc_word *w, bool all) {
-  (void)syscall(SYS_futex, w, FUTEX_WAKE_PRIVATE, all ? 0x7fffffff : 1, NULL,
-                NULL, 0);
+  (void)wake_up(w, FUTEX_WAKE_PRIVATE, all);
+}
+
+void conc_sys_wait_shared(conc_word *w, uint32_t expected, int64_t timeout) {
+  wait_on(w, FUTEX_WAIT, expected, timeout);
+}
+
+bool conc_sys_wake_shared(conc_word *w, bool all) {
+  return wake_up(w, FUTEX_WAKE, all) != 0;
+}
+
+int conc_unix_memory_file(void) {
+  int fd = memfd_create("conc", MFD_CLOEXEC);
+  return fd < 0 && errno == ENOSYS ? conc_unix_unnamed() : fd;
 }
 
 uint64_t conc_sys_tid(void) { return (uint64_t)syscall(SYS_gettid); }

@@ -16,6 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "sys/shm.h"
+#include "sys/unix.h"
+
 enum { NPAIRS = 64 };
 
 static struct pair {
@@ -75,6 +78,32 @@ void conc_sys_wake(conc_word *w, bool all) {
   pthread_cond_broadcast(&p->moved);
   pthread_mutex_unlock(&p->lock);
 }
+
+/*
+ * Between processes: no portable primitive survives the death of who is inside
+ * of it, so a sleeper looks by itself, soon at first and then less often.  A
+ * wake from its own process ends the pause at once.
+ */
+void conc_sys_wait_shared(conc_word *w, uint32_t expected, int64_t timeout) {
+  const int64_t least = 50000, most = 5000000;
+  int64_t until = timeout < 0 ? INT64_MAX : conc_sys_now() + timeout;
+  for (int64_t pause = least; atomic_load(w) == expected; pause *= 2) {
+    int64_t now = conc_sys_now(), left = until - now;
+    pause = pause < most ? pause : most;
+    pause = pause < left ? pause : left;
+    if (left > 0)
+      conc_sys_wait(w, expected, pause);
+    if (left <= 0 || conc_sys_now() - now < pause)
+      return;
+  }
+}
+
+bool conc_sys_wake_shared(conc_word *w, bool all) {
+  conc_sys_wake(w, all);
+  return true;
+}
+
+int conc_unix_memory_file(void) { return conc_unix_unnamed(); }
 
 uint64_t conc_sys_tid(void) {
 #ifdef __APPLE__

@@ -18,14 +18,10 @@
 
 #include "wait/lot.h"
 
-#include "base/status.h"
 #include "wait/mutex.h"
 #include "wait/spin.h"
 
 enum { NBUCKETS = 1024, BATCH = 32, GONE = 0x7fffffff };
-
-/* How often a wait asks its parker's poll: a person does not notice. */
-static const int64_t SLICE = 50000000;
 
 struct conc_sleeper {
   conc_parker *parker;
@@ -88,24 +84,6 @@ static void dequeue(conc_waiter *w) {
   conc_mutex_unlock(&b->lock);
 }
 
-/* Why this wait should end by itself now, or APR_SUCCESS. */
-static apr_status_t expired(const conc_parker *self, conc_time deadline) {
-  if (self->shield == 0 && atomic_load(&self->cancel) != 0)
-    return CONC_CANCELLED;
-  if (deadline != CONC_FOREVER && conc_sys_now() >= deadline)
-    return APR_TIMEUP;
-  if (self->poll != NULL && self->poll(self->arg) && self->shield == 0)
-    return CONC_INTERRUPTED;
-  return APR_SUCCESS;
-}
-
-static conc_time slice_end(const conc_parker *self, conc_time deadline) {
-  if (!self->sliced)
-    return deadline;
-  conc_time soon = conc_sys_now() + SLICE;
-  return soon < deadline ? soon : deadline;
-}
-
 /* Leave with 'st', unless a waker was faster. */
 static apr_status_t leave(struct conc_sleeper *s, apr_status_t st) {
   uint32_t zero = 0;
@@ -116,10 +94,10 @@ static apr_status_t leave(struct conc_sleeper *s, apr_status_t st) {
 static apr_status_t sleep_until(struct conc_sleeper *s, conc_time deadline) {
   conc_parker *self = s->parker;
   while (atomic_load(&s->claim) == 0) {
-    apr_status_t st = expired(self, deadline);
+    apr_status_t st = conc_parker_expired(self, deadline);
     if (st != APR_SUCCESS)
       return leave(s, st);
-    self->cls->park(self, slice_end(self, deadline));
+    self->cls->park(self, conc_parker_slice(self, deadline));
   }
   return APR_SUCCESS;
 }

@@ -1,6 +1,8 @@
 #include "wait/parker.h"
 
 #include "base/mem.h"
+#include "base/status.h"
+#include "sys/shm.h"
 #include "wait/mutex.h"
 #include "wait/spin.h"
 
@@ -37,6 +39,7 @@ static const conc_parker_class thread_parker = {park, unpark};
 static struct {
   conc_word lock;
   conc_parker *free; /* [l] */
+  uint32_t made;     /* [l] */
 } pool;
 
 conc_parker *conc_parker_new(void) {
@@ -44,6 +47,7 @@ conc_parker *conc_parker_new(void) {
   conc_parker *p = pool.free;
   if (p != NULL)
     pool.free = p->next;
+  uint32_t number = p != NULL ? p->number : ++pool.made;
   conc_mutex_unlock(&pool.lock);
   if (p == NULL) {
     p = conc_alloc(sizeof *p);
@@ -52,6 +56,9 @@ conc_parker *conc_parker_new(void) {
     atomic_init(&p->state, EMPTY);
     atomic_init(&p->cancel, 0);
     atomic_init(&p->asked, 0);
+    atomic_init(&p->foreign, NULL);
+    atomic_init(&p->looks, 0);
+    p->number = number;
   }
   p->cls = &thread_parker;
   p->shield = 0;
@@ -75,12 +82,48 @@ void conc_parker_free(conc_parker *p) {
   conc_mutex_unlock(&pool.lock);
 }
 
+/* How often a wait asks its parker's poll: a person does not notice. */
+static const int64_t SLICE = 50000000;
+
+apr_status_t conc_parker_expired(const conc_parker *p, conc_time deadline) {
+  if (p->shield == 0 && atomic_load(&p->cancel) != 0)
+    return CONC_CANCELLED;
+  if (deadline != CONC_FOREVER && conc_sys_now() >= deadline)
+    return APR_TIMEUP;
+  if (p->poll != NULL && p->poll(p->arg) && p->shield == 0)
+    return CONC_INTERRUPTED;
+  return APR_SUCCESS;
+}
+
+conc_time conc_parker_slice(const conc_parker *p, conc_time deadline) {
+  if (!p->sliced)
+    return deadline;
+  conc_time soon = conc_sys_now() + SLICE;
+  return soon < deadline ? soon : deadline;
+}
+
+/*
+ * Between its last look at what is asked of it and its falling asleep on a
+ * foreign word the owner cannot be woken; so it is woken until it has looked
+ * once more, or left that word.
+ */
+static void rouse(conc_parker *p) {
+  conc_word *w;
+  p->cls->unpark(p);
+  uint32_t looks = atomic_load(&p->looks);
+  while ((w = atomic_load(&p->foreign)) != NULL &&
+         atomic_load(&p->looks) == looks) {
+    (void)conc_sys_wake_shared(w, true);
+    conc_sys_yield();
+  }
+}
+
 void conc_parker_cancel(conc_parker *p) {
   atomic_store(&p->cancel, 1);
-  p->cls->unpark(p);
+  rouse(p);
 }
 
 void conc_parker_ask(conc_parker *p, uint32_t what) {
   atomic_fetch_or(&p->asked, what);
-  p->cls->unpark(p);
+  rouse(p);
 }

@@ -13,6 +13,7 @@
  * early, which every caller of park expects.
  */
 
+#include <apr_errno.h>
 #include <stdbool.h>
 
 #include "base/clock.h"
@@ -38,6 +39,9 @@ struct conc_parker {
   conc_word state;              /* [a] of the thread parker */
   conc_word cancel;             /* [a] nonzero: waits end with CANCELLED */
   uint32_t shield;              /* [o] > 0: 'cancel' is not looked at */
+  uint32_t number;              /* [c] of this parker in its process, > 0 */
+  _Atomic(conc_word *) foreign; /* [a] written by [o], see ipc/word.c */
+  conc_word looks;              /* [a] written by [o], same */
   uint32_t spin;                /* [o] ns, see spin.h */
   uint32_t spins;               /* [o] */
   conc_word asked;              /* [a] what others want of the owner */
@@ -52,6 +56,12 @@ conc_parker *conc_parker_new(void);
 
 /* Back to the pool; NULL is ignored. */
 void conc_parker_free(conc_parker *p);
+
+/* Why a wait should end by itself now, or APR_SUCCESS.  Owner only. */
+apr_status_t conc_parker_expired(const conc_parker *p, conc_time deadline);
+
+/* When to ask that again, at the latest. */
+conc_time conc_parker_slice(const conc_parker *p, conc_time deadline);
 
 /* End the owner's current or next wait with CONC_CANCELLED.  Any thread. */
 void conc_parker_cancel(conc_parker *p);
