@@ -30,7 +30,6 @@
 
 #include "core/latch.h"
 
-#include "wait/lot.h"
 #include "wait/spin.h"
 
 enum {
@@ -44,30 +43,22 @@ enum {
 /* Waiting for longer than this and losing once more is starving. */
 static const int64_t PATIENCE = 1000000;
 
-/* How a thread waits for a latch. */
-struct effort {
-  conc_word *word;
-  int64_t since; /* when it first went to sleep */
-  bool chosen;   /* by the wake that ended its last sleep */
-  uint32_t seen; /* what to sleep on */
-};
-
 static bool take_new(const void *arg) {
-  const struct effort *e = arg;
+  const conc_latch_effort *e = arg;
   /* Relaxed: only a hint, to leave the line with its holder. */
   return atomic_load_explicit(e->word, memory_order_relaxed) == FREE &&
          conc_latch_try(e->word);
 }
 
 static bool take_chosen(const void *arg) {
-  const struct effort *e = arg;
+  const conc_latch_effort *e = arg;
   uint32_t v = atomic_load_explicit(e->word, memory_order_relaxed);
   return (v == FREE || v == PASSED) &&
          atomic_compare_exchange_strong(e->word, &v, AWAITED);
 }
 
 /* Take the latch, or leave 'note' in it: somebody is going to sleep. */
-static bool take_or_mark(struct effort *e, uint32_t note) {
+static bool take_or_mark(conc_latch_effort *e, uint32_t note) {
   uint32_t v = atomic_load(e->word), to;
   bool open;
   do {
@@ -78,11 +69,11 @@ static bool take_or_mark(struct effort *e, uint32_t note) {
   return open;
 }
 
-static uint32_t note_for(const struct effort *e) {
+static uint32_t note_for(const conc_latch_effort *e) {
   return conc_sys_now() - e->since > PATIENCE ? STARVED : AWAITED;
 }
 
-static apr_status_t sleep_on(struct effort *e, conc_parker *self,
+static apr_status_t sleep_on(conc_latch_effort *e, conc_parker *self,
                              conc_time deadline) {
   conc_waiter one = {.word = e->word, .expected = e->seen};
   size_t which;
@@ -97,7 +88,7 @@ apr_status_t conc_latch_acquire(conc_word *w, conc_parker *self,
     return APR_SUCCESS;
   if (deadline == CONC_NOW)
     return APR_TIMEUP;
-  struct effort e = {.word = w};
+  conc_latch_effort e = {.word = w};
   if (conc_spin(self, take_new, &e))
     return APR_SUCCESS;
   e.since = conc_sys_now();
@@ -109,6 +100,37 @@ apr_status_t conc_latch_acquire(conc_word *w, conc_parker *self,
       break;
   }
   return APR_SUCCESS;
+}
+
+bool conc_latch_take(conc_latch_effort *e) {
+  return e->chosen ? take_chosen(e) : take_new(e);
+}
+
+bool conc_latch_enter(conc_latch_effort *e, conc_waiter *w) {
+  if (e->since == 0)
+    e->since = conc_sys_now();
+  if (take_or_mark(e, note_for(e)))
+    return true;
+  w->word = e->word;
+  w->expected = e->seen;
+  return false;
+}
+
+/*
+ * The word may be free or passed while others sleep, who rely on this thread.
+ * To have taken it as a chosen one does, and released it, puts that right; if
+ * somebody else holds it, the mark alone will do.
+ */
+void conc_latch_decline(conc_latch_effort *e) {
+  uint32_t v = atomic_load(e->word);
+  e->chosen = false;
+  while (v == FREE || v == PASSED || v == HELD) {
+    if (!atomic_compare_exchange_weak(e->word, &v, AWAITED))
+      continue;
+    if (v != HELD)
+      (void)conc_latch_hand_over(e->word);
+    return;
+  }
 }
 
 static void pass(conc_word *w) {

@@ -14,7 +14,7 @@
 #include <apr_errno.h>
 
 #include "base/status.h"
-#include "wait/parker.h"
+#include "wait/lot.h"
 
 enum { CONC_LATCH_FREE, CONC_LATCH_HELD }; /* the others are latch.c's */
 
@@ -46,6 +46,24 @@ static inline apr_status_t conc_latch_release(conc_word *w) {
     return APR_SUCCESS;
   return conc_latch_hand_over(w);
 }
+
+/*
+ * For a wait on several things: what a thread knows that tries to get a latch.
+ * It begins with 'word' and zeros.  take gets it if that can be done at once.
+ * enter does the same or fills in *w for conc_wait_any; afterwards 'chosen' is
+ * set to whether that returned APR_SUCCESS for this waiter.  Who was chosen and
+ * ends without taking must decline: it lets the next one have its chance.
+ */
+typedef struct conc_latch_effort {
+  conc_word *word;
+  int64_t since; /* when it first went to sleep */
+  bool chosen;   /* by the wake that ended its last sleep */
+  uint32_t seen; /* what to sleep on */
+} conc_latch_effort;
+
+bool conc_latch_take(conc_latch_effort *e);
+bool conc_latch_enter(conc_latch_effort *e, conc_waiter *w);
+void conc_latch_decline(conc_latch_effort *e);
 
 /* Was it held, or on its way to the next holder, a moment ago? */
 static inline bool conc_latch_held(const conc_word *w) {

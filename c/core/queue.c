@@ -19,7 +19,6 @@
 
 #include "base/mem.h"
 #include "base/status.h"
-#include "wait/gate.h"
 #include "wait/mutex.h"
 
 enum { PER_BLOCK = 31 };
@@ -366,6 +365,14 @@ apr_status_t conc_queue_pop(conc_queue *q, conc_msg *msg, conc_priority *prio,
     if (st != APR_SUCCESS)
       return st;
   }
+}
+
+conc_gate *conc_queue_gate(conc_queue *q, bool push) {
+  return push ? &q->space : &q->items;
+}
+
+bool conc_queue_ready(const conc_queue *q, bool push) {
+  return push ? q->capacity == 0 || has_room(q) : has_item(q);
 }
 
 size_t conc_queue_len(const conc_queue *q) {

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/msg.h"
-#include "wait/parker.h"
+#include "wait/gate.h"
 
 typedef struct conc_queue conc_queue;
 
@@ -62,6 +62,13 @@ apr_status_t conc_queue_push(conc_queue *q, conc_msg *msg, conc_priority *prio,
  */
 apr_status_t conc_queue_pop(conc_queue *q, conc_msg *msg, conc_priority *prio,
                             conc_parker *self, conc_time deadline);
+
+/*
+ * For a wait on several things: where to wait until a push (or a pop) would
+ * not, and whether it would not a moment ago.
+ */
+conc_gate *conc_queue_gate(conc_queue *q, bool push);
+bool conc_queue_ready(const conc_queue *q, bool push);
 
 /* Messages inside, a moment ago; ever put; consumers asleep or looking. */
 size_t conc_queue_len(const conc_queue *q);

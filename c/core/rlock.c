@@ -17,6 +17,11 @@ static void set_owner(conc_rlock *l, conc_parker *owner) {
   atomic_store_explicit(&l->owner, owner, memory_order_relaxed);
 }
 
+void conc_rlock_taken(conc_rlock *l, conc_parker *self) {
+  set_owner(l, self);
+  l->level = 1;
+}
+
 apr_status_t conc_rlock_acquire(conc_rlock *l, conc_parker *self,
                                 conc_time deadline) {
   if (conc_rlock_owned(l, self)) {
@@ -26,10 +31,8 @@ apr_status_t conc_rlock_acquire(conc_rlock *l, conc_parker *self,
     return APR_SUCCESS;
   }
   apr_status_t st = conc_latch_acquire(&l->latch, self, deadline);
-  if (st == APR_SUCCESS) {
-    set_owner(l, self);
-    l->level = 1;
-  }
+  if (st == APR_SUCCESS)
+    conc_rlock_taken(l, self);
   return st;
 }
 

@@ -46,6 +46,9 @@ static inline bool conc_rlock_locked(const conc_rlock *l) {
   return conc_latch_held(&l->latch);
 }
 
+/* For a wait on several things: the caller has just taken the latch. */
+void conc_rlock_taken(conc_rlock *l, conc_parker *self);
+
 /*
  * For conditions.  The holder lets go of all levels and learns how many; later
  * it takes them back, however long that takes.

@@ -5,10 +5,9 @@
  */
 
 #include <math.h>
-#include <string.h>
 
-#include "base/mem.h"
 #include "core/queue.h"
+#include "lua/priority.h"
 #include "lua/types.h"
 
 static inline conc_queue *check(lua_State *L) {
@@ -54,38 +53,6 @@ static void check_priority(lua_State *L, int idx, int arg) {
     lc_argerror(L, arg, "priority", "must not be NaN");
 }
 
-static apr_status_t make_priority(lua_State *L, int idx, conc_priority *p) {
-  if (lua_isinteger(L, idx)) {
-    *p = (conc_priority){.type = CONC_PRIO_INT};
-    p->u.i = lua_tointeger(L, idx);
-  } else if (lua_type(L, idx) == LUA_TNUMBER) {
-    *p = (conc_priority){.type = CONC_PRIO_FLOAT};
-    p->u.d = lua_tonumber(L, idx);
-  } else {
-    const char *s = lua_tolstring(L, idx, &p->u.str.len);
-    p->type = CONC_PRIO_STRING;
-    p->u.str.s = conc_alloc(p->u.str.len + 1);
-    if (p->u.str.s == NULL)
-      return APR_ENOMEM;
-    memcpy(p->u.str.s, s, p->u.str.len);
-  }
-  return APR_SUCCESS;
-}
-
-static void drop_priority(conc_priority *p) {
-  if (p->type == CONC_PRIO_STRING)
-    conc_free(p->u.str.s);
-}
-
-static void push_priority(lua_State *L, conc_priority *p) {
-  if (p->type == CONC_PRIO_INT)
-    lua_pushinteger(L, p->u.i);
-  else if (p->type == CONC_PRIO_FLOAT)
-    lua_pushnumber(L, p->u.d);
-  else
-    lua_pushlstring(L, p->u.str.s, p->u.str.len);
-}
-
 /* ---- Putting ---- */
 
 /* Push *m with the priority at 'prio' (0: none). */
@@ -94,11 +61,11 @@ static apr_status_t push(lua_State *L, conc_queue *q, conc_msg *m, int prio,
   if (prio == 0)
     return conc_queue_push(q, m, NULL, lc_self(L), deadline);
   conc_priority p;
-  apr_status_t st = make_priority(L, prio, &p);
+  apr_status_t st = lc_make_priority(L, prio, &p);
   if (st != APR_SUCCESS)
     return st;
   st = conc_queue_push(q, m, &p, lc_self(L), deadline);
-  drop_priority(&p);
+  lc_drop_priority(&p);
   return st;
 }
 
@@ -197,8 +164,8 @@ static int get_with_priority(lua_State *L, conc_time deadline) {
   apr_status_t st = pop(L, q, &m, &p, deadline);
   if (st != APR_SUCCESS)
     return lc_outcome(L, st);
-  push_priority(L, &p);
-  drop_priority(&p);
+  lc_push_priority(L, &p);
+  lc_drop_priority(&p);
   int prio = lua_gettop(L);
   lc_unpack(L, &m);
   lua_pushnil(L);

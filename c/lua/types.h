@@ -28,6 +28,7 @@ int lc_dict(lua_State *L);      /* Dict([table]) */
 int lc_local(lua_State *L);     /* Local([init [, args]]) */
 int lc_thread(lua_State *L);    /* Thread{target =, args =, ...} */
 int lc_executor(lua_State *L);  /* ThreadPoolExecutor([max_workers]) */
+int lc_select(lua_State *L);    /* select{case, ..., timeout =} */
 /* Push a new pending Future. */
 struct conc_future *lc_newfuture(lua_State *L);
 int lc_first_done(lua_State *L); /* first_done(futures [, timeout]) */

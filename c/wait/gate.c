@@ -35,6 +35,17 @@ void conc_gate_wake_all(conc_gate *g) {
   atomic_fetch_sub(&g->sleepers, (uint32_t)conc_wake(&g->seq, CONC_ALL));
 }
 
+void conc_gate_enter(conc_gate *g, conc_waiter *w) {
+  atomic_fetch_add(&g->sleepers, 1);
+  w->word = &g->seq;
+  w->expected = atomic_load(&g->seq);
+}
+
+void conc_gate_leave(conc_gate *g, bool chosen) {
+  if (!chosen)
+    atomic_fetch_sub(&g->sleepers, 1);
+}
+
 static bool spin(conc_gate *g, bool (*ready)(const void *), const void *arg,
                  conc_parker *self) {
   atomic_fetch_add(&g->spinners, 1);
@@ -61,17 +72,15 @@ apr_status_t conc_gate_await(conc_gate *g, bool (*ready)(const void *),
   if (spin(g, ready, arg, self))
     return APR_SUCCESS;
   for (;;) {
-    conc_waiter one = {.word = &g->seq};
+    conc_waiter one = {0};
     size_t which;
-    atomic_fetch_add(&g->sleepers, 1);
-    one.expected = atomic_load(&g->seq);
+    conc_gate_enter(g, &one);
     if (ready(arg)) {
-      atomic_fetch_sub(&g->sleepers, 1);
+      conc_gate_leave(g, false);
       return APR_SUCCESS;
     }
     apr_status_t st = conc_wait_any(&one, 1, &which, self, deadline);
-    if (st != APR_SUCCESS)
-      atomic_fetch_sub(&g->sleepers, 1);
+    conc_gate_leave(g, st == APR_SUCCESS);
     if (st != APR_SUCCESS && st != APR_EAGAIN)
       return leave(g, ready, arg, st);
     if (ready(arg))

@@ -35,6 +35,16 @@ apr_status_t conc_gate_await(conc_gate *g, bool (*ready)(const void *),
                              const void *arg, conc_parker *self,
                              conc_time deadline);
 
+/*
+ * For a wait on several things.  enter fills in *w for conc_wait_any; ask the
+ * predicate after it.  Who entered leaves, once; 'chosen' says that
+ * conc_wait_any returned APR_SUCCESS for this waiter.  A chosen one that then
+ * takes something else calls conc_gate_notify if the predicate still holds:
+ * the wake was meant for somebody who takes.
+ */
+void conc_gate_enter(conc_gate *g, conc_waiter *w);
+void conc_gate_leave(conc_gate *g, bool chosen);
+
 void conc_gate_wake_one(conc_gate *g);
 void conc_gate_wake_all(conc_gate *g);
 

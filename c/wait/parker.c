@@ -64,6 +64,7 @@ conc_parker *conc_parker_new(void) {
   p->shield = 0;
   p->spin = CONC_SPIN_MOST;
   p->spins = 0;
+  p->dice = 0;
   p->poll = NULL;
   p->arg = NULL;
   p->sliced = false;

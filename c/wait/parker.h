@@ -44,6 +44,7 @@ struct conc_parker {
   conc_word looks;              /* [a] written by [o], same */
   uint32_t spin;                /* [o] ns, see spin.h */
   uint32_t spins;               /* [o] */
+  uint32_t dice;                /* [o] see core/select.c */
   conc_word asked;              /* [a] what others want of the owner */
   bool (*poll)(void *arg);      /* [o] see below; may be NULL */
   void *arg;                    /* [o] for poll */

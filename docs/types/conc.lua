@@ -22,6 +22,38 @@ function conc.time() end
 ---@nodiscard
 function conc.cpu_count() end
 
+---A queue (its next item is taken), a future or thread (its end), an event (set),
+---a semaphore or lock (acquired), a number (a timer, seconds), or {queue, put = item}.
+---@alias conc.Case
+---| conc.Queue
+---| conc.SimpleQueue
+---| conc.Future
+---| conc.Thread
+---| conc.Event
+---| conc.Semaphore
+---| conc.Lock
+---| conc.RLock
+---| number
+---| conc.PutCase
+
+---@class conc.PutCase
+---@field [1] conc.Queue|conc.SimpleQueue
+---@field put any the item, not nil
+---@field priority? number|string in a PriorityQueue; else the item is its own
+
+---@class conc.Cases
+---@field [integer] conc.Case
+---@field timeout? number seconds; nil: for ever, 0: do not wait
+
+---Wait for the first of several things: the number of the case that was taken
+---and what it gave (of a closed queue nil, "closed"); or nil, "timeout".
+---@param cases conc.Cases
+---@return integer? case
+---@return any given
+---@return any more
+---@return any priority
+function conc.select(cases) end
+
 ---May v cross between threads?
 ---@param v any
 ---@return boolean sendable

@@ -11,6 +11,7 @@ local conc = {
   time = core.time,
   cpu_count = core.cpu_count,
   sendable = core.sendable,
+  select = core.select,
   register = core.register,
   threading = require "conc.threading",
   queue = require "conc.queue",

@@ -1,0 +1,37 @@
+#include "lua/priority.h"
+
+#include <string.h>
+
+#include "base/mem.h"
+
+apr_status_t lc_make_priority(lua_State *L, int idx, conc_priority *p) {
+  if (lua_isinteger(L, idx)) {
+    *p = (conc_priority){.type = CONC_PRIO_INT};
+    p->u.i = lua_tointeger(L, idx);
+  } else if (lua_type(L, idx) == LUA_TNUMBER) {
+    *p = (conc_priority){.type = CONC_PRIO_FLOAT};
+    p->u.d = lua_tonumber(L, idx);
+  } else {
+    const char *s = lua_tolstring(L, idx, &p->u.str.len);
+    p->type = CONC_PRIO_STRING;
+    p->u.str.s = conc_alloc(p->u.str.len + 1);
+    if (p->u.str.s == NULL)
+      return APR_ENOMEM;
+    memcpy(p->u.str.s, s, p->u.str.len);
+  }
+  return APR_SUCCESS;
+}
+
+void lc_drop_priority(conc_priority *p) {
+  if (p->type == CONC_PRIO_STRING)
+    conc_free(p->u.str.s);
+}
+
+void lc_push_priority(lua_State *L, conc_priority *p) {
+  if (p->type == CONC_PRIO_INT)
+    lua_pushinteger(L, p->u.i);
+  else if (p->type == CONC_PRIO_FLOAT)
+    lua_pushnumber(L, p->u.d);
+  else
+    lua_pushlstring(L, p->u.str.s, p->u.str.len);
+}

@@ -1,0 +1,36 @@
+#ifndef LC_SELECTABLE_H
+#define LC_SELECTABLE_H
+
+/*
+ * How the objects of a class become cases of conc.select.  Each binding may
+ * have one of these, which lc_selectables lists.
+ */
+
+#include "core/select.h"
+#include "lua/lc.h"
+
+typedef struct lc_selectable {
+  const conc_class *cls;
+  /* Make *c of the object; raises with lc_badcase. */
+  void (*make)(lua_State *L, int number, conc_obj *o, conc_case *c);
+  /*
+   * The same for {o, put = item, ...}, the table at 'idx', where 'put' is not
+   * nil.  What c->msg and c->prio own then is freed with it.  NULL: nothing can
+   * be put into such an object.
+   */
+  void (*make_put)(lua_State *L, int number, int idx, conc_obj *o,
+                   conc_case *c);
+  /*
+   * Push what the case gave when it was taken; returns how many.  The object's
+   * userdata is at 'idx'.  NULL: the object itself.
+   */
+  int (*give)(lua_State *L, int idx, conc_case *c);
+} lc_selectable;
+
+/* All of them, ended by NULL (selectable.c). */
+extern const lc_selectable *const lc_selectables[];
+
+/* Raise "bad case <number>: ...". */
+int lc_badcase(lua_State *L, int number, const char *fmt, ...);
+
+#endif
