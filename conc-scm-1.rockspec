@@ -79,6 +79,8 @@ local common = {
   "c/lua/lselect.c",
   "c/lua/lsemaphore.c",
   "c/lua/lthread.c",
+  "c/lua/lthread_end.c",
+  "c/lua/lthreads.c",
   "c/lua/lvalue.c",
   "c/lua/methods.c",
   "c/lua/module.c",

@@ -7,118 +7,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "core/thread.h"
+#include "lua/lthread.h"
 #include "lua/state.h"
 #include "lua/types.h"
 #include "lua/worker.h"
-
-static const char traceback_key = 0;
 
 static conc_thread *check(lua_State *L) {
   return lc_check(L, 1, &conc_thread_class);
 }
 
 /* ---- Running ---- */
-
-int lc_traceback(lua_State *L) {
-  luaL_traceback(L, L, NULL, 1);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
-  return 1; /* the error value itself */
-}
-
-void lc_push_traceback(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key) != LUA_TSTRING) {
-    lua_pop(L, 1);
-    lua_pushliteral(L, "");
-  }
-}
-
-/*
- * Write in one piece: what the thread died of.  Arguments: name, error value,
- * traceback, a first line.
- */
-static int report(lua_State *L) {
-  const char *name = luaL_tolstring(L, 1, NULL);
-  const char *message = luaL_tolstring(L, 2, NULL);
-  const char *where = luaL_tolstring(L, 3, NULL);
-  lua_pushfstring(L, "%s '%s': %s\n%s\n", lua_tostring(L, 4), name, message,
-                  where);
-  size_t len;
-  const char *text = lua_tolstring(L, -1, &len);
-  fwrite(text, 1, len, stderr);
-  fflush(stderr);
-  return 0;
-}
-
-static void push_name(lua_State *L, conc_thread *t) {
-  char name[256];
-  conc_thread_name(t, name, sizeof name);
-  lua_pushstring(L, name);
-}
-
-/* threading.__excepthook__(info): print what the thread died of to stderr */
-int lc_excepthook(lua_State *L) {
-  if (lua_type(L, 1) != LUA_TTABLE)
-    lc_argerror(L, 1, "info", "table expected, got %s", lc_nameof(L, 1));
-  lua_settop(L, 1);
-  lua_pushcfunction(L, report);
-  lua_getfield(L, 1, "thread");
-  conc_thread *t = (conc_thread *)lc_test(L, -1, &conc_thread_class);
-  lua_pop(L, 1);
-  if (t != NULL)
-    push_name(L, t);
-  else
-    lua_pushliteral(L, "?");
-  lua_getfield(L, 1, "exc_value");
-  lua_getfield(L, 1, "traceback");
-  lua_pushliteral(L, "uncaught error in thread");
-  lua_call(L, 4, 0);
-  return 0;
-}
-
-/* (thread, error value, traceback): call the hook with its info. */
-static int call_hook(lua_State *L) {
-  conc_thread *t = lua_touserdata(L, 1);
-  if (lc_iserror(L, 2, "SystemExit") ||
-      (lc_iserror(L, 2, "CancelledError") && conc_root_closing(t->root)))
-    return 0;
-  if (t->hook.size == 0)
-    lua_pushcfunction(L, lc_excepthook);
-  else
-    lc_unpack_copy(L, &t->hook);
-  lua_newtable(L);
-  lua_pushvalue(L, 2);
-  lua_setfield(L, -2, "exc_value");
-  lua_pushvalue(L, 3);
-  lua_setfield(L, -2, "traceback");
-  lc_push(L, &t->obj);
-  lua_setfield(L, -2, "thread");
-  if (lua_pcallk(L, 1, 0, 0, 0, NULL) == LUA_OK)
-    return 0;
-  int bad = lua_gettop(L);
-  for (int i = 0; i < 2; i++) { /* the hook's error, then the thread's */
-    lua_pushcfunction(L, report);
-    push_name(L, t);
-    lua_pushvalue(L, i == 0 ? bad : 2);
-    lua_pushvalue(L, 3);
-    lua_pushstring(L, i == 0 ? "error in excepthook of thread"
-                             : "uncaught error in thread");
-    lua_call(L, 4, 0);
-  }
-  return 0;
-}
-
-/* The error value is on the top. */
-static void uncaught(lua_State *L, conc_thread *t) {
-  lua_pushcfunction(L, call_hook);
-  lua_insert(L, -2);
-  lua_pushlightuserdata(L, t);
-  lua_insert(L, -2);
-  lc_push_traceback(L);
-  if (lua_pcall(L, 3, 0, 0) != LUA_OK)
-    (void)fprintf(stderr,
-                  "uncaught error in thread, and no memory to say it\n");
-}
 
 /* (thread): the body of every Thread */
 static int body(lua_State *L) {
@@ -140,7 +38,7 @@ static void run(conc_thread *t, void *prepared) {
   lua_pushcfunction(L, body);
   lua_pushlightuserdata(L, t);
   if (lua_pcall(L, 1, 0, 1) != LUA_OK)
-    uncaught(L, t);
+    lthread_uncaught(L, t);
   conc_msg_fini(&t->job);
   lua_close(L);
 }
@@ -176,11 +74,11 @@ static const char *default_name(lua_State *L, const lc_state *S) {
   return lua_pushfstring(L, "Thread-%I", (LUAI_UACINT)conc_root_count(S->root));
 }
 
+/* Lua code may need as much (see carrier.c). */
 enum { LEAST_STACK = 32 << 10, LUA_STACK = 2 << 20 };
 static const lua_Integer MOST_STACK = (lua_Integer)1 << 40;
 
-/* Lua code may need as much (see carrier.c): smaller ones are rounded up. */
-static size_t check_stack(lua_State *L, const lc_state *S, int idx) {
+size_t lthread_stack(lua_State *L, const lc_state *S, int idx) {
   lua_Integer n = lc_optinteger(
     L, idx, "stack_size", (lua_Integer)conc_root_stack(S->root), 0, MOST_STACK);
   if (n != 0 && n < LEAST_STACK)
@@ -202,7 +100,7 @@ int lc_thread(lua_State *L) {
   lc_options(L, names);
   lc_function(L, TARGET, "target");
   bool daemon = lc_optboolean(L, DAEMON, "daemon", S->thread->daemon);
-  size_t stack = check_stack(L, S, STACK);
+  size_t stack = lthread_stack(L, S, STACK);
   const char *name = lua_isnil(L, NAME) ? "" : check_name(L, NAME, 1);
   if (*name == '\0')
     name = default_name(L, S);
@@ -288,7 +186,7 @@ static conc_thread *check_only(lua_State *L) {
 }
 
 static int name(lua_State *L) {
-  push_name(L, check_only(L));
+  lthread_push_name(L, check_only(L));
   return 1;
 }
 
@@ -344,7 +242,7 @@ static int is_alive(lua_State *L) {
 static int to_string(lua_State *L) {
   static const char *const stages[] = {"initial", "started", "stopped"};
   conc_thread *t = check(L);
-  push_name(L, t);
+  lthread_push_name(L, t);
   lua_pushfstring(L, "Thread(%s, %s%s)", lua_tostring(L, -1),
                   stages[atomic_load(&t->stage)], t->daemon ? ", daemon" : "");
   return 1;
@@ -361,159 +259,3 @@ static const luaL_Reg metamethods[] = {{"__tostring", to_string}, {NULL, NULL}};
 
 const lc_type lc_thread_type = {
   &conc_thread_class, methods, metamethods, NULL, 0, false};
-
-/* ---- Functions of the module ---- */
-
-/* A host may use its state from several OS threads, one after another. */
-static conc_thread *foreign(lua_State *L, lc_state *S) {
-  static const char foreign_key = 0;
-  uint64_t tid = conc_sys_tid();
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &foreign_key) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &foreign_key);
-  }
-  if (lua_rawgeti(L, -1, (lua_Integer)tid) == LUA_TNIL) {
-    conc_thread *t;
-    lua_pop(L, 1);
-    lua_pushfstring(L, "Dummy-%I", (LUAI_UACINT)conc_root_count(S->root));
-    lc_box *box = lc_newbox(L, &conc_thread_class);
-    apr_status_t st =
-      conc_thread_adopt(&t, S->root, lua_tostring(L, -2), S->self);
-    if (st != APR_SUCCESS)
-      lc_fail(L, st);
-    t->daemon = true;
-    box->obj = &t->obj;
-    lc_remember(L, -1);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, -4, (lua_Integer)tid);
-  }
-  return (conc_thread *)lc_testany(L, -1);
-}
-
-static conc_thread *current(lua_State *L) {
-  lc_state *S = lc_get(L);
-  lc_self(L);
-  if (S->worker || conc_sys_tid() == S->tid)
-    return S->thread;
-  return foreign(L, S);
-}
-
-/* current_thread(): the Thread that runs the caller */
-static int current_thread(lua_State *L) {
-  lc_nomore(L, 0);
-  lc_push(L, &current(L)->obj);
-  return 1;
-}
-
-/* main_thread(): the Thread of the state that a host made */
-static int main_thread(lua_State *L) {
-  lc_nomore(L, 0);
-  lc_self(L);
-  conc_thread *t = conc_root_main(lc_get(L)->root);
-  if (t == NULL)
-    return 0;
-  lc_push(L, &t->obj);
-  conc_release(&t->obj);
-  return 1;
-}
-
-/* A snapshot of the threads, in a userdata that releases them. */
-typedef struct snapshot {
-  size_t n;
-  conc_thread *list[1];
-} snapshot;
-
-static int snapshot_gc(lua_State *L) {
-  snapshot *s = lua_touserdata(L, 1);
-  for (size_t i = 0; i < s->n; i++)
-    conc_release(&s->list[i]->obj);
-  s->n = 0;
-  return 0;
-}
-
-static snapshot *push_snapshot(lua_State *L, conc_root *r) {
-  for (size_t room = 64;; room *= 2) {
-    snapshot *s = lua_newuserdatauv(L, sizeof *s + room * sizeof *s->list, 0);
-    s->n = 0;
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, snapshot_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
-    size_t n = conc_root_threads(r, s->list, room);
-    s->n = n < room ? n : room;
-    if (n <= room)
-      return s;
-    lua_pop(L, 1);
-  }
-}
-
-/* enumerate(): a sequence of the threads that are alive, main first */
-static int enumerate(lua_State *L) {
-  lc_nomore(L, 0);
-  conc_thread *me = current(L);
-  lua_settop(L, 0); /* the registry keeps it */
-  main_thread(L);
-  lua_createtable(L, 8, 0);
-  lua_Integer n = 0;
-  if (lua_isuserdata(L, -2)) {
-    lua_pushvalue(L, -2);
-    lua_rawseti(L, -2, ++n);
-  }
-  int list = lua_gettop(L);
-  snapshot *s = push_snapshot(L, lc_get(L)->root);
-  for (size_t i = 0; i < s->n; i++) {
-    lc_push(L, &s->list[i]->obj);
-    lua_rawseti(L, list, ++n);
-  }
-  if (me->foreign && me != lc_get(L)->thread) {
-    lc_push(L, &me->obj);
-    lua_rawseti(L, list, ++n);
-  }
-  lua_settop(L, list);
-  return 1;
-}
-
-/* active_count(): how many enumerate() lists */
-static int active_count(lua_State *L) {
-  enumerate(L);
-  lua_pushinteger(L, (lua_Integer)lua_rawlen(L, -1));
-  return 1;
-}
-
-static int get_ident(lua_State *L) {
-  lc_nomore(L, 0);
-  lua_pushinteger(L, (lua_Integer)current(L)->ident);
-  return 1;
-}
-
-static int get_native_id(lua_State *L) {
-  lc_nomore(L, 0);
-  lua_pushinteger(L, (lua_Integer)conc_sys_tid());
-  return 1;
-}
-
-/* stack_size([bytes]): set that of later threads (0: default); the old one */
-static int stack_size(lua_State *L) {
-  lc_state *S = lc_get(L);
-  lc_nomore(L, 1);
-  lc_self(L);
-  size_t old = conc_root_stack(S->root);
-  if (!lua_isnoneornil(L, 1)) {
-    check_stack(L, S, 1);
-    conc_root_set_stack(S->root, (size_t)lua_tointeger(L, 1));
-  }
-  lua_pushinteger(L, (lua_Integer)old);
-  return 1;
-}
-
-const luaL_Reg lc_thread_functions[] = {{"current_thread", current_thread},
-                                        {"main_thread", main_thread},
-                                        {"enumerate", enumerate},
-                                        {"active_count", active_count},
-                                        {"get_ident", get_ident},
-                                        {"get_native_id", get_native_id},
-                                        {"stack_size", stack_size},
-                                        {"excepthook", lc_excepthook},
-                                        {NULL, NULL}};
