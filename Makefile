@@ -55,7 +55,10 @@ FLAGS_fuzz := -fsanitize=fuzzer-no-link,address,undefined \
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion \
             $(if $(FLAGS_$(VARIANT)),,$(if $(WERROR),-Werror))
 
-COMPILE := $(CC) -std=gnu11 -fPIC -fvisibility=hidden $(CFLAGS) $(WARNINGS) \
+# Half of what conc calls is Lua's: without a detour.
+NO_PLT := $(if $(filter Linux,$(UNAME)),-fno-plt)
+
+COMPILE := $(CC) -std=gnu11 -fPIC $(NO_PLT) -fvisibility=hidden $(CFLAGS) $(WARNINGS) \
            $(FLAGS_$(VARIANT)) $(INCLUDES)
 
 ifeq ($(SYS),windows)

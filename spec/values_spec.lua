@@ -757,6 +757,89 @@ describe("What crosses: classes", function()
   end)
 end)
 
+describe("What crosses: long sequences", function()
+  local function fill(t, from, to, step, value)
+    for i = from, to, step do t[i] = value(i) end
+    return t
+  end
+
+  local function integer(i) return i * 0x10001 * (-1) ^ i // 1 | 0 end
+
+  -- Ways to make a table of 1 to n that lie differently in memory.
+  local ways = {
+    function(n, v) return fill({}, 1, n, 1, v) end,
+    function(n, v) return fill({}, n, 1, -1, v) end,
+    function(n, v) return table.pack(table.unpack(fill({}, 1, n, 1, v), 1, n)) end,
+    function(n, v) return fill({x = 1, y = 2, [0] = 3, [-1] = 4, [1.5] = 5}, 1, n, 1, v) end,
+    function(n, v) -- in the hash, as long as it has room
+      local t = {}
+      for i = 1, 2 * n do t["k" .. i] = i end
+      for i = 1, 2 * n do t["k" .. i] = nil end
+      return fill(t, 1, n, 1, v)
+    end,
+    function(n, v) -- half in the array, half in the hash
+      local t = fill({}, 1, n // 2, 1, v)
+      for i = 1, n do t["k" .. i] = i end
+      for i = 1, n - 3 do t["k" .. i] = nil end
+      return fill(t, n // 2 + 1, n, 1, v)
+    end,
+    function(n, v) -- more behind a hole
+      local t = fill({}, 1, 2 * n, 1, v)
+      t[n + 1], t[2 * n - 1] = nil, nil
+      return t
+    end,
+    function(n, v) -- holes
+      local t = fill({}, 1, n, 1, v)
+      for i = 3, n, 7 do t[i] = nil end
+      return t
+    end,
+    function(n, v) -- nothing at the beginning
+      local t = fill({}, 1, n, 1, v)
+      t[1], t[2] = nil, nil
+      return t
+    end,
+    function(n, v) return fill(fill({}, 1, n, 1, v), n + 2, n + 40, 3, v) end,
+  }
+
+  it("are the same, however they lie in memory", function()
+    for _, n in ipairs {1, 8, 31, 32, 33, 40, 63, 64, 65, 100, 128, 1000, 4097} do
+      for k, way in ipairs(ways) do
+        local t = way(n, integer)
+        local count = 0
+        local twin = copy(t)
+        for key, x in pairs(t) do
+          count = count + 1
+          if twin[key] ~= x then error(("way %d, n %d, key %s"):format(k, n, key)) end
+        end
+        for _ in pairs(twin) do count = count - 1 end
+        assert.equal(0, count)
+      end
+    end
+  end)
+
+  it("may hold anything anywhere", function()
+    local kinds = {
+      function(i) return i end, function(i) return i + 0.5 end, function(i) return "s" .. i end,
+      function(i) return i % 2 == 0 end, function(i) return {i} end,
+      function(i) return ("x"):rep(i * 10) end, function(i) return -i << 40 end,
+    }
+    for n = 32, 300, 67 do
+      for k = 1, #kinds do
+        for at = 1, n, 13 do
+          local t = fill({}, 1, n, 1, function(i) return kinds[i == at and k or at % 4 + 1](i) end)
+          assert.same(t, copy(t))
+        end
+      end
+    end
+  end)
+
+  it("name a culprit by its index", function()
+    local t = fill({}, 1, 100, 1, integer)
+    t[70] = coroutine.create(print)
+    assert.error_matches(function() copy(t) end, "item%[1%]%[70%]: cannot send a coroutine")
+  end)
+end)
+
 describe("What crosses: functions of conc", function()
   it("is what its modules hold", function()
     for _, f in ipairs {conc.sleep, conc.sendable, threading.Lock, threading.Dict,

@@ -6,7 +6,7 @@
 
 void lc_build_table(lc_reader *r, bool shared) {
   size_t offset = (size_t)(r->p - r->start) - 1;
-  uint32_t n = (uint32_t)lc_read_fixed(r, 4), m = (uint32_t)lc_read_fixed(r, 4);
+  uint32_t n = lc_read_count(r), m = lc_read_count(r);
   if (n > INT32_MAX || m > INT32_MAX)
     lc_read_corrupt(r);
   lc_read_expect(r, (uint64_t)n + 2 * (uint64_t)m);
@@ -74,7 +74,7 @@ void lc_build_join(lc_reader *r) {
 
 void lc_build_packed(lc_reader *r, bool shared) {
   size_t offset = (size_t)(r->p - r->start) - 1;
-  uint32_t n = (uint32_t)lc_read_fixed(r, 4);
+  uint32_t n = lc_read_count(r);
   if (n == 0 || n > INT32_MAX / 2)
     lc_read_corrupt(r);
   lc_read_expect(r, n);

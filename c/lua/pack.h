@@ -69,6 +69,39 @@ enum {
   LC_SHARED = 0x10 /* LC_TABLE | LC_SHARED and so on */
 };
 
+/*
+ * Little endian, whatever the machine is; compilers make one access of each.
+ */
+static inline void lc_store2(unsigned char *p, uint32_t v) {
+  p[0] = (unsigned char)v;
+  p[1] = (unsigned char)(v >> 8);
+}
+
+static inline void lc_store4(unsigned char *p, uint32_t v) {
+  p[0] = (unsigned char)v;
+  p[1] = (unsigned char)(v >> 8);
+  p[2] = (unsigned char)(v >> 16);
+  p[3] = (unsigned char)(v >> 24);
+}
+
+static inline void lc_store8(unsigned char *p, uint64_t v) {
+  lc_store4(p, (uint32_t)v);
+  lc_store4(p + 4, (uint32_t)(v >> 32));
+}
+
+static inline uint32_t lc_load2(const unsigned char *p) {
+  return (uint32_t)p[0] | (uint32_t)p[1] << 8;
+}
+
+static inline uint32_t lc_load4(const unsigned char *p) {
+  return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+         (uint32_t)p[3] << 24;
+}
+
+static inline uint64_t lc_load8(const unsigned char *p) {
+  return (uint64_t)lc_load4(p) | (uint64_t)lc_load4(p + 4) << 32;
+}
+
 /* The deepest nesting: each level takes some of Lua's stack. */
 enum { LC_DEEPEST = 200000, LC_FEW = 8 };
 

@@ -54,17 +54,8 @@ static inline const unsigned char *lc_read_take(lc_reader *r, size_t n) {
   return p;
 }
 
-static inline uint64_t lc_read_fixed(lc_reader *r, int bytes) {
-  const unsigned char *p = lc_read_take(r, (size_t)bytes);
-  uint64_t v = 0;
-  for (int i = 0; i < bytes; i++)
-    v |= (uint64_t)p[i] << (8 * i);
-  return v;
-}
-
-static inline lua_Integer lc_read_integer(lc_reader *r, int bytes) {
-  int unused = 64 - 8 * bytes;
-  return (lua_Integer)((int64_t)(lc_read_fixed(r, bytes) << unused) >> unused);
+static inline uint32_t lc_read_count(lc_reader *r) {
+  return lc_load4(lc_read_take(r, 4));
 }
 
 uint64_t lc_read_varint(lc_reader *r);
@@ -94,12 +85,18 @@ static inline bool lc_read_scalar(lc_reader *r, unsigned tag) {
   case LC_NIL: lua_pushnil(L); return true;
   case LC_FALSE:
   case LC_TRUE: lua_pushboolean(L, tag == LC_TRUE); return true;
-  case LC_INT1: lua_pushinteger(L, lc_read_integer(r, 1)); return true;
-  case LC_INT2: lua_pushinteger(L, lc_read_integer(r, 2)); return true;
-  case LC_INT4: lua_pushinteger(L, lc_read_integer(r, 4)); return true;
-  case LC_INT8: lua_pushinteger(L, lc_read_integer(r, 8)); return true;
+  case LC_INT1: lua_pushinteger(L, (int8_t)*lc_read_take(r, 1)); return true;
+  case LC_INT2:
+    lua_pushinteger(L, (int16_t)lc_load2(lc_read_take(r, 2)));
+    return true;
+  case LC_INT4:
+    lua_pushinteger(L, (int32_t)lc_load4(lc_read_take(r, 4)));
+    return true;
+  case LC_INT8:
+    lua_pushinteger(L, (lua_Integer)lc_load8(lc_read_take(r, 8)));
+    return true;
   case LC_FLOAT:
-    bits = lc_read_fixed(r, 8);
+    bits = lc_load8(lc_read_take(r, 8));
     memcpy(&d, &bits, sizeof d);
     lua_pushnumber(L, (lua_Number)d);
     return true;

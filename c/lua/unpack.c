@@ -66,8 +66,47 @@ static inline bool next_scalar(lc_reader *r) {
   return false;
 }
 
+/* The bytes of a number with that tag, which are pushed; 0: it is none. */
+static inline size_t push_number(lua_State *L, const unsigned char *p) {
+  uint64_t bits;
+  double d;
+  switch (*p) {
+  case LC_INT1: lua_pushinteger(L, (int8_t)p[1]); return 2;
+  case LC_INT2: lua_pushinteger(L, (int16_t)lc_load2(p + 1)); return 3;
+  case LC_INT4: lua_pushinteger(L, (int32_t)lc_load4(p + 1)); return 5;
+  case LC_INT8: lua_pushinteger(L, (lua_Integer)lc_load8(p + 1)); return 9;
+  case LC_FLOAT:
+    bits = lc_load8(p + 1);
+    memcpy(&d, &bits, sizeof d);
+    lua_pushnumber(L, (lua_Number)d);
+    return 9;
+  default:
+    if (*p >= LC_SMALLINT)
+      return 0;
+    lua_pushinteger(L, (lua_Integer)*p);
+    return 1;
+  }
+}
+
+/* Numbers in a row, but for the last one or two, with little ado. */
+static void fill_numbers(lc_reader *r, lc_reading *f) {
+  enum { WIDEST = 9 };
+  size_t size;
+  lua_State *L = r->L;
+  const unsigned char *p = r->p;
+  uint32_t n = f->n, all = f->all;
+  while (n < all && r->end - p >= WIDEST && (size = push_number(L, p)) != 0) {
+    p += size;
+    lua_rawseti(L, f->slot, (lua_Integer)++n);
+  }
+  r->p = p;
+  f->n = n;
+}
+
 /* Read on in a table while scalars come. */
 static void fill_table(lc_reader *r, lc_reading *f) {
+  if (f->n < f->all)
+    fill_numbers(r, f);
   while (f->n < f->all && next_scalar(r))
     lua_rawseti(r->L, f->slot, (lua_Integer)++f->n);
   if (f->n == f->all)

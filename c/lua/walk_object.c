@@ -42,7 +42,11 @@ void lc_walk_packed(lua_State *L, lc_packer *pk) {
     return;
   f->all = (uint32_t)n;
   pk->plain = false;
-  lc_write_tagged(pk, LC_PACKED, (uint32_t)n, 4);
+  unsigned char *p = lc_write_reserve(pk, 5);
+  if (p == NULL)
+    return;
+  *p = LC_PACKED;
+  lc_store4(p + 1, (uint32_t)n);
 }
 
 void lc_walk_step_packed(lua_State *L, lc_packer *pk, lc_frame *f) {

@@ -7,6 +7,52 @@
 #include "lua/names.h"
 #include "lua/state.h"
 
+/* (table, key): next key, value, or nothing */
+static int protected_next(lua_State *L) { return lua_next(L, 1) ? 2 : 0; }
+
+static bool may_be_next(lua_State *L, int table, lua_Integer key) {
+  int top = lua_gettop(L);
+  lua_pushcfunction(L, protected_next);
+  lua_pushvalue(L, table);
+  lua_pushinteger(L, key);
+  bool yes = lua_pcall(L, 2, 0, 0) == LUA_OK;
+  lua_settop(L, top);
+  return yes;
+}
+
+enum { LONG = 32, AT_ONCE = 8 };
+
+/*
+ * The scalars that a long sequence begins with, by their index, which is twice
+ * as fast as by lua_next.  It needs to know that they lie in the table's array:
+ * then lua_next visits them first and in order, and can go on behind them.
+ * They do if lua_next takes the index behind the last one for a key: nothing is
+ * there, and lua_next raises for a key that is neither in the hash nor an index
+ * of the array.  (An array that is exactly full cannot be told, and is walked.)
+ */
+static void long_sequence(lua_State *L, lc_packer *pk, lc_frame *f) {
+  size_t len = lua_rawlen(L, f->slot);
+  uint32_t n = len < INT32_MAX ? (uint32_t)len : INT32_MAX - 1, i = 0;
+  int top = lua_gettop(L), first = lua_rawgeti(L, f->slot, 1);
+  lua_settop(L, top);
+  if (pk->anchors != 0 || first == LUA_TTABLE ||
+      !may_be_next(L, f->slot, (lua_Integer)n + 1))
+    return;
+  while (i < n) {
+    int type = lua_rawgeti(L, f->slot, (lua_Integer)i + 1);
+    if (!lc_write_scalar(L, pk, -1, type))
+      break;
+    if (++i % AT_ONCE == 0)
+      lua_settop(L, top);
+  }
+  lua_settop(L, top - 1);
+  if (i == 0)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, (lua_Integer)i); /* the key that lua_next had last */
+  f->n = i;
+}
+
 void lc_walk_begin_table(lua_State *L, lc_packer *pk, const void *key) {
   lc_frame *f = lc_write_open(L, pk, LC_TABLE, lua_gettop(L));
   if (f == NULL)
@@ -16,6 +62,8 @@ void lc_walk_begin_table(lua_State *L, lc_packer *pk, const void *key) {
   if (p != NULL)
     *p = LC_TABLE;
   lua_pushnil(L); /* the first key */
+  if (lua_rawlen(L, f->slot) >= LONG)
+    long_sequence(L, pk, f);
 }
 
 void lc_walk_table(lua_State *L, lc_packer *pk) {
@@ -77,9 +125,6 @@ static void close_table(lua_State *L, lc_packer *pk, const lc_frame *f) {
   lua_pop(L, 1);
   pk->nframes--;
 }
-
-/* (table, key): next key, value, or nothing */
-static int protected_next(lua_State *L) { return lua_next(L, 1) ? 2 : 0; }
 
 /*
  * lua_next, which raises when the key has gone: a __conc_pack that ran since

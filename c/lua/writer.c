@@ -147,7 +147,7 @@ lc_frame *lc_write_open(lua_State *L, lc_packer *pk, unsigned kind, int slot) {
 
 void lc_write_patch(lc_packer *pk, size_t at, uint32_t v) {
   if (!pk->failed)
-    lc_write_store(pk->buf + at, v, 4);
+    lc_store4(pk->buf + at, v);
 }
 
 /* What a message may leave behind for the next one; more is given back. */

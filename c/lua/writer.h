@@ -26,11 +26,6 @@ static inline unsigned char *lc_write_reserve(lc_packer *pk, size_t n) {
   return p;
 }
 
-static inline void lc_write_store(unsigned char *p, uint64_t v, int bytes) {
-  for (int i = 0; i < bytes; i++)
-    p[i] = (unsigned char)(v >> (8 * i));
-}
-
 static inline void lc_write_byte(lc_packer *pk, unsigned b) {
   unsigned char *p = lc_write_reserve(pk, 1);
   if (p != NULL)
@@ -51,35 +46,33 @@ static inline void lc_write_bytes(lc_packer *pk, const char *s, size_t len) {
     memcpy(p, s, len);
 }
 
-static inline void lc_write_tagged(lc_packer *pk, unsigned tag, uint64_t v,
-                                   int bytes) {
-  unsigned char *p = lc_write_reserve(pk, 1 + (size_t)bytes);
-  if (p == NULL)
-    return;
-  *p = (unsigned char)tag;
-  lc_write_store(p + 1, v, bytes);
-}
-
 /*
  * Scalars as they are in a message, at p, which has room for 9 bytes (a short
  * string: 1 + len); returns the end.
  */
 static inline unsigned char *lc_put_integer(unsigned char *p, lua_Integer i) {
-  int bytes = 8;
   if (i >= 0 && i < LC_SMALLINT) {
     *p = (unsigned char)i;
     return p + 1;
   }
-  if (i >= INT8_MIN && i <= INT8_MAX)
-    bytes = 1, *p = LC_INT1;
-  else if (i >= INT16_MIN && i <= INT16_MAX)
-    bytes = 2, *p = LC_INT2;
-  else if (i >= INT32_MIN && i <= INT32_MAX)
-    bytes = 4, *p = LC_INT4;
-  else
-    *p = LC_INT8;
-  lc_write_store(p + 1, (uint64_t)i, bytes);
-  return p + 1 + bytes;
+  if (i >= INT8_MIN && i <= INT8_MAX) {
+    *p = LC_INT1;
+    p[1] = (unsigned char)i;
+    return p + 2;
+  }
+  if (i >= INT16_MIN && i <= INT16_MAX) {
+    *p = LC_INT2;
+    lc_store2(p + 1, (uint32_t)i);
+    return p + 3;
+  }
+  if (i >= INT32_MIN && i <= INT32_MAX) {
+    *p = LC_INT4;
+    lc_store4(p + 1, (uint32_t)i);
+    return p + 5;
+  }
+  *p = LC_INT8;
+  lc_store8(p + 1, (uint64_t)i);
+  return p + 9;
 }
 
 static inline unsigned char *lc_put_number(unsigned char *p, lua_Number d) {
@@ -87,7 +80,7 @@ static inline unsigned char *lc_put_number(unsigned char *p, lua_Number d) {
   uint64_t bits;
   memcpy(&bits, &wide, sizeof bits);
   *p = LC_FLOAT;
-  lc_write_store(p + 1, bits, 8);
+  lc_store8(p + 1, bits);
   return p + 9;
 }
 
