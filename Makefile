@@ -78,10 +78,10 @@ endif
 
 # --- files ---
 
-# c/sys has linux.c, posix.c and windows*.c; the rest is for every Unix.
+# c/sys has linux*.c, posix*.c and windows*.c; the rest is for every Unix.
 NOT_HERE := $(filter-out c/sys/$(SYS)%,$(if $(filter windows,$(SYS)), \
-              $(wildcard c/sys/*.c),c/sys/linux.c c/sys/posix.c \
-              $(wildcard c/sys/windows*.c)))
+              $(wildcard c/sys/*.c),$(wildcard c/sys/linux*.c \
+              c/sys/posix*.c c/sys/windows*.c)))
 SOURCES := $(filter-out $(NOT_HERE),$(wildcard c/*/*.c))
 OBJECTS := $(SOURCES:%.c=$B/obj/%.o)
 CORE := $B/conc/core.$(SO)

@@ -46,15 +46,20 @@ local common = {
   "c/core/table.c",
   "c/core/thread.c",
   "c/ipc/alloc.c",
+  "c/ipc/brood.c",
   "c/ipc/classes.c",
+  "c/ipc/forks.c",
   "c/ipc/heap.c",
+  "c/ipc/io.c",
   "c/ipc/ledger.c",
   "c/ipc/parcel.c",
+  "c/ipc/process.c",
   "c/ipc/robust.c",
   "c/ipc/sgate.c",
   "c/ipc/shared.c",
   "c/ipc/step.c",
   "c/ipc/txn.c",
+  "c/ipc/wire.c",
   "c/ipc/word.c",
   "c/lua/build.c",
   "c/lua/code.c",
@@ -65,6 +70,7 @@ local common = {
   "c/lua/lbarrier.c",
   "c/lua/lc.c",
   "c/lua/lcell.c",
+  "c/lua/lchild.c",
   "c/lua/lcondition.c",
   "c/lua/ldict.c",
   "c/lua/ldict_entry.c",
@@ -74,6 +80,7 @@ local common = {
   "c/lua/llocal.c",
   "c/lua/llock.c",
   "c/lua/lmap.c",
+  "c/lua/lprocess.c",
   "c/lua/lqueue.c",
   "c/lua/lrlock.c",
   "c/lua/lselect.c",
@@ -99,6 +106,7 @@ local common = {
   "c/lua/walk_object.c",
   "c/lua/walk_path.c",
   "c/lua/walk_table.c",
+  "c/lua/wire.c",
   "c/lua/worker.c",
   "c/lua/writer.c",
   "c/wait/gate.c",
@@ -109,13 +117,29 @@ local common = {
 }
 local unix = {
   "c/sys/unix.c",
+  "c/sys/unix_channel.c",
+  "c/sys/unix_forks.c",
+  "c/sys/unix_reap.c",
   "c/sys/unix_shm.c",
+  "c/sys/unix_spawn.c",
+}
+local linux = {
+  "c/sys/linux.c",
+  "c/sys/linux_watch.c",
+}
+local posix = {
+  "c/sys/posix.c",
+  "c/sys/posix_watch.c",
 }
 local windows = {
 }
 local modules = {
+  ["conc.child"] = "lua/conc/child.lua",
   ["conc.futures"] = "lua/conc/futures.lua",
   ["conc"] = "lua/conc/init.lua",
+  ["conc.interpreter"] = "lua/conc/interpreter.lua",
+  ["conc.launch"] = "lua/conc/launch.lua",
+  ["conc.multiprocessing"] = "lua/conc/multiprocessing.lua",
   ["conc.queue"] = "lua/conc/queue.lua",
   ["conc.threading"] = "lua/conc/threading.lua",
   ["conc.timer"] = "lua/conc/timer.lua",
@@ -140,18 +164,15 @@ local function core(system, libraries)
 end
 
 -- Platforms are merged item by item, unix before linux: a list of sources
--- overrides another one only if it is as long, so the system's file is last.
+-- overrides another one only if it is as long: linux and posix have as many.
 local function on(system, libraries)
   return {modules = {["conc.core"] = core(system, libraries)}}
 end
 
-local posix, linux = {}, {}
 for i = 1, #unix do
-  posix[i] = unix[i]
-  linux[i] = unix[i]
+  posix[#posix + 1] = unix[i]
+  linux[#linux + 1] = unix[i]
 end
-posix[#posix + 1] = "c/sys/posix.c"
-linux[#linux + 1] = "c/sys/linux.c"
 
 build = {
   type = "builtin",

@@ -12,14 +12,18 @@ local function find(where)
   return found
 end
 
--- c/sys has linux.c, posix.c and windows*.c; the rest is for every Unix.
-local common, unix, windows = {}, {}, {}
+-- c/sys has linux*.c, posix*.c and windows*.c; the rest is for every Unix.
+local common, unix, linux, posix, windows = {}, {}, {}, {}, {}
 for _, path in ipairs(find "c -name '*.c'") do
   if path:find "^c/sys/windows" then
     windows[#windows + 1] = path
   elseif not path:find "^c/sys/" then
     common[#common + 1] = path
-  elseif path ~= "c/sys/linux.c" and path ~= "c/sys/posix.c" then
+  elseif path:find "^c/sys/linux" then
+    linux[#linux + 1] = path
+  elseif path:find "^c/sys/posix" then
+    posix[#posix + 1] = path
+  else
     unix[#unix + 1] = path
   end
 end
@@ -38,6 +42,8 @@ end
 
 local lists = "local common = {\n" .. quoted(common) .. "}\n" ..
   "local unix = {\n" .. quoted(unix) .. "}\n" ..
+  "local linux = {\n" .. quoted(linux) .. "}\n" ..
+  "local posix = {\n" .. quoted(posix) .. "}\n" ..
   "local windows = {\n" .. quoted(windows) .. "}\n" ..
   "local modules = {\n" .. table.concat(modules) .. "}\n"
 

@@ -5,6 +5,7 @@
 local conc = require "conc"
 local queue = require "conc.queue"
 local futures = require "conc.futures"
+local multiprocessing = require "conc.multiprocessing"
 local threading = require "conc.threading"
 
 local lua = os.getenv "CONC_LUA"
@@ -120,6 +121,7 @@ local function objects()
     {"queue", "PriorityQueue", queue.PriorityQueue()},
     {"queue", "SimpleQueue", queue.SimpleQueue()},
     {"executor", "ThreadPoolExecutor", executor},
+    {"processes", "Process", multiprocessing.Process()},
     {"future", "Future", executor:submit(math.abs, 1)},
   }
   executor:shutdown()
@@ -149,7 +151,7 @@ threading.Timer(1, print) -- the code of its thread is kept from now on
 
 local modules = {
   {"conc", conc}, {"conc.threading", threading}, {"conc.queue", queue},
-  {"conc.futures", futures},
+  {"conc.futures", futures}, {"conc.multiprocessing", multiprocessing},
 }
 
 local function types_of(module)

@@ -10,6 +10,7 @@
 
 local busted = require "busted"
 local core = require "conc.core"
+local multiprocessing = require "conc.multiprocessing"
 local queue = require "conc.queue"
 local threading = require "conc.threading"
 
@@ -229,6 +230,7 @@ local function count()
     objects = stats.objects - (stats.cached or 0),
     threads = stats.threads,
     descriptors = descriptors and descriptors(),
+    processes = #core.active_children(),
   }
 end
 
@@ -274,6 +276,7 @@ end
 threading.current_thread()
 threading.main_thread()
 helper.thread(function() end)()
+multiprocessing.Process():start():join()
 flush()
 collectgarbage()
 resting = count()

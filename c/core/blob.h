@@ -22,13 +22,16 @@ typedef struct conc_blob {
 
 extern const conc_class conc_blob_class;
 
-/* Takes *msg over. */
+/* Takes *msg over.  It gets a fresh id. */
 apr_status_t conc_blob_new(conc_blob **out, conc_blob_kind kind, conc_msg *msg);
 
 /* How many there are in this process. */
 size_t conc_blob_count(void);
 
-/* A number no blob or class of this process has or had; never 0. */
+/*
+ * A number no blob or class of this process has or had, nor (very likely) of
+ * another one; never 0, never negative as a signed number.
+ */
 uint64_t conc_blob_fresh_id(void);
 
 #endif

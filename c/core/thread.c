@@ -22,6 +22,7 @@ struct conc_root {
   conc_thread *main;         /* [l] a reference until it closes */
   size_t stack;              /* [l] of threads that do not say otherwise */
   conc_opener opener;        /* [l] */
+  conc_obj *attached;        /* [l] a reference, constant once set */
   conc_word ends;            /* [a] changes when a thread is done */
   _Atomic uint64_t counter;  /* [a] */
 };
@@ -263,6 +264,7 @@ apr_status_t conc_thread_set_daemon(conc_thread *t, bool daemon) {
 static void root_destroy(conc_obj *o) {
   conc_root *r = (conc_root *)o;
   conc_crew_release(r->crew);
+  conc_release(r->attached);
   conc_obj_free(o);
 }
 
@@ -331,6 +333,24 @@ size_t conc_root_threads(conc_root *r, conc_thread **list, size_t room) {
       list[n] = (conc_thread *)conc_retain(&t->obj);
   conc_mutex_unlock(&r->lock);
   return n;
+}
+
+conc_obj *conc_root_attached(conc_root *r, apr_status_t (*make)(conc_obj **)) {
+  conc_obj *o = NULL, *surplus = NULL;
+  conc_mutex_lock(&r->lock);
+  bool missing = r->attached == NULL;
+  conc_mutex_unlock(&r->lock);
+  if (missing && make != NULL && make(&o) != APR_SUCCESS)
+    return NULL;
+  conc_mutex_lock(&r->lock);
+  if (r->attached == NULL)
+    r->attached = o;
+  else
+    surplus = o;
+  o = r->attached;
+  conc_mutex_unlock(&r->lock);
+  conc_release(surplus);
+  return o;
 }
 
 uint64_t conc_root_count(conc_root *r) {

@@ -130,6 +130,12 @@ void conc_root_set_opener(conc_root *r, conc_opener opener);
 uint64_t conc_root_count(conc_root *r);
 
 /*
+ * What a layer above keeps for the root: by 'make' the first time; later
+ * without it.  The reference stays the root's.  NULL: nothing, or no memory.
+ */
+conc_obj *conc_root_attached(conc_root *r, apr_status_t (*make)(conc_obj **));
+
+/*
  * Something that must stop taking work when its root ends (an executor).  The
  * root holds the reference 'obj' while it is in the list.
  */

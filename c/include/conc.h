@@ -30,6 +30,9 @@ extern "C" {
 /* The C half of conc: what require "conc.core" loads. */
 CONC_API int luaopen_conc_core(lua_State *L);
 
+/* For conc itself: what an interpreter runs that was started as a child. */
+CONC_API int luaopen_conc_child(lua_State *L);
+
 /*
  * How long lua_close(L) waits for threads that are no daemons: seconds, or < 0
  * for as long as they take, which is the default.  What is left then is

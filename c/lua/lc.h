@@ -225,6 +225,7 @@ typedef struct lc_packing {
   const char *name; /* see lc_pack */
   int apart;        /* values after this index share nothing with each other,
                        as if they came in messages of their own; 0: all do */
+  bool wire;        /* it goes to another process */
   conc_obj *extra;  /* the message's first reference, retained, which no value
                        speaks of; or NULL */
 } lc_packing;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "core/blob.h"
 #include "lua/errors.h"
+#include "lua/lprocess.h"
 #include "lua/names.h"
 #include "lua/state.h"
 #include "lua/types.h"
@@ -131,6 +132,10 @@ LC_EXPORT int luaopen_conc_core(lua_State *L) {
   luaL_newlibtable(L, functions);
   lc_setfuncs(L, functions);
   lc_setfuncs(L, lc_thread_functions);
+  lc_setfuncs(L, lc_process_functions);
+  lua_newtable(L);
+  lc_setfuncs(L, lc_child_functions);
+  lua_setfield(L, -2, "child");
   lua_newtable(L);
   lc_setfuncs(L, lc_dict_functions);
   lua_setfield(L, -2, "dict");

@@ -18,6 +18,7 @@ lc_packer *lc_push_packer(lua_State *L, const lc_packer *like) {
   pk->state = like->state;
   pk->globals = like->globals;
   pk->refreshed = like->refreshed;
+  pk->wire = like->wire;
   lc_setfinalizer(L, &key, packer_gc);
   lua_newtable(L);
   pk->anchors = lua_gettop(L);
@@ -45,6 +46,7 @@ static int no_pack(lua_State *L, const lc_packer *pk, const lc_packing *r,
 /* Write all values; the index of the one that failed, or 0. */
 static int write_all(lua_State *L, lc_packer *pk, const lc_packing *r) {
   lc_write_begin(pk);
+  pk->wire = r->wire;
   if (r->extra != NULL)
     lc_write_reference(pk, r->extra);
   lc_write_byte(pk, LC_VERSION | LC_PLAIN);

@@ -142,6 +142,7 @@ typedef struct lc_packer {
   uint32_t nframes, frameroom;
   int anchors;    /* stack slot of what must not be collected, or 0 */
   int classes;    /* packing a class: slot of the classes defined, or 0 */
+  bool wire;      /* for another process: nothing of this one only */
   bool plain;     /* nothing so far that could run code when read */
   bool wide;      /* something refers back, or is deeply nested */
   bool ran;       /* user code, which may have changed open tables */

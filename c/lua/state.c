@@ -4,6 +4,7 @@
 
 #include "core/thread.h"
 #include "lua/errors.h"
+#include "lua/lprocess.h"
 #include "lua/worker.h"
 #include "lua/writer.h"
 
@@ -24,6 +25,7 @@ static int state_gc(lua_State *L) {
     conc_time end =
       S->close_limit < 0 ? CONC_FOREVER : conc_after(S->close_limit);
     conc_root_close(S->root, self, end, GRACE);
+    lc_brood_close(S, self, end, GRACE);
     conc_parker_free(self);
   }
   S->self = NULL;

@@ -9,7 +9,7 @@ extern const lc_type lc_lock_type, lc_rlock_type, lc_condition_type,
   lc_semaphore_type, lc_bounded_type, lc_event_type, lc_barrier_type,
   lc_fifo_type, lc_lifo_type, lc_priority_type, lc_simple_type, lc_value_type,
   lc_array_type, lc_dict_type, lc_local_type, lc_thread_type, lc_future_type,
-  lc_executor_type, lc_row_type;
+  lc_executor_type, lc_row_type, lc_process_type;
 
 int lc_lock(lua_State *L);      /* Lock() */
 int lc_rlock(lua_State *L);     /* RLock() */

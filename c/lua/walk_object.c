@@ -2,6 +2,7 @@
 
 #include "lua/walk.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "lua/names.h"
@@ -61,7 +62,31 @@ void lc_walk_step_packed(lua_State *L, lc_packer *pk, lc_frame *f) {
   pk->nframes--;
 }
 
+/* What an object of this process only is called, and what there is instead. */
+static void stays(lua_State *L, lc_packer *pk, const char *name) {
+  static const struct {
+    const char *module, *names;
+  } modules[] = {{"threading",
+                  " Lock RLock Condition Semaphore BoundedSemaphore Event "
+                  "Barrier Value Array "},
+                 {"queue", " Queue SimpleQueue "}};
+  char text[128], padded[40];
+  (void)snprintf(padded, sizeof padded, " %.36s ", name);
+  (void)snprintf(text, sizeof text, "a %.40s cannot leave the process", name);
+  for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
+    if (strstr(modules[i].names, padded) != NULL)
+      (void)snprintf(text, sizeof text,
+                     "a %s.%s cannot leave the process; use "
+                     "multiprocessing.%s",
+                     modules[i].module, name, name);
+  lc_walk_fail(L, pk, "%s", text);
+}
+
 static void object(lua_State *L, lc_packer *pk, conc_obj *o) {
+  if (pk->wire) {
+    stays(L, pk, o->cls->name);
+    return;
+  }
   lc_remember(L, -1);
   pk->plain = false;
   lc_write_byte(pk, LC_OBJ);

@@ -204,14 +204,18 @@ static void set_function(lua_State *L, const char *library, const char *name,
   lua_pop(L, 1);
 }
 
+void lc_whole_lines(lua_State *L) {
+  set_function(L, LUA_GNAME, "print", worker_print);
+  change_io(L);
+}
+
 /* (libraries) */
 static int build(lua_State *L) {
   unsigned set = set_of(lua_touserdata(L, 1));
   lc_open_worker(L);
   open_libraries(L, set);
-  set_function(L, LUA_GNAME, "print", worker_print);
   set_function(L, LUA_OSLIBNAME, "exit", worker_exit);
-  change_io(L);
+  lc_whole_lines(L);
   change_package(L);
   return 0;
 }

@@ -20,6 +20,9 @@ void *lc_libraries_arg(unsigned libraries);
 void *lc_worker_prepare(void *arg);
 void lc_worker_discard(void *worker);
 
+/* One call of print or write puts out its text in one piece from now on. */
+void lc_whole_lines(lua_State *L);
+
 /*
  * What workers that this state starts begin with, in a message of its own;
  * made anew when package.path, cpath or preload changed.  The caller gets a

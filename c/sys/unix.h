@@ -1,7 +1,11 @@
 #ifndef CONC_UNIX_H
 #define CONC_UNIX_H
 
-/* What linux.c and posix.c do differently for the files of unix_*.c. */
+/* What the files of c/sys for Unix share; nobody else includes it. */
+
+#include <apr_errno.h>
+
+/* ---- What linux.c and posix.c do differently ---- */
 
 /*
  * A file that only lives in memory, without a name, close-on-exec; -1 and
@@ -9,5 +13,19 @@
  */
 int conc_unix_memory_file(void);
 int conc_unix_unnamed(void);
+
+/* ---- Descriptors ---- */
+
+/* A pipe whose ends no program inherits, and that are no standard ones. */
+apr_status_t conc_unix_pipe(int ends[2]);
+
+/* The descriptor, or another one for the same if it is a standard one's. */
+int conc_unix_lift(int fd);
+
+/* ---- Children ---- */
+
+/* Wait for a child in a thread of its own (conc_sys_child_watch). */
+struct conc_sys_child;
+apr_status_t conc_unix_child_thread(struct conc_sys_child *c);
 
 #endif

@@ -5,6 +5,7 @@
 ---@field version string
 ---@field threading conc.threading
 ---@field queue conc.queue
+---@field multiprocessing conc.multiprocessing
 ---@field futures conc.futures
 local conc = {}
 

@@ -15,6 +15,7 @@ local conc = {
   register = core.register,
   threading = require "conc.threading",
   queue = require "conc.queue",
+  multiprocessing = require "conc.multiprocessing",
   futures = require "conc.futures",
 }
 

@@ -1,0 +1,179 @@
+#ifndef CONC_PROCESS_H
+#define CONC_PROCESS_H
+
+/*
+ * Child processes.  Those that one root (core/thread.h) started are its
+ * brood.  Each child has one end of a channel whose other end only its parent
+ * has: its job comes through it, and when it is closed because the parent is
+ * gone, however that happened, the child ends.
+ *
+ * Life of a process: NEW, STARTING, STARTED, DONE for ever.  It is in its
+ * brood's list from STARTING to DONE.  From a failed start it comes back NEW.
+ */
+
+#include <apr_errno.h>
+
+#include "core/blob.h"
+#include "core/event.h"
+#include "ipc/wire.h"
+#include "sys/process.h"
+
+typedef struct conc_brood conc_brood;
+typedef struct conc_forks conc_forks;
+
+typedef enum {
+  CONC_PROCESS_NEW,
+  CONC_PROCESS_STARTING,
+  CONC_PROCESS_REFUSED, /* by a fork server; soon NEW or STARTING again */
+  CONC_PROCESS_STARTED,
+  CONC_PROCESS_DONE
+} conc_process_stage;
+
+/*
+ * [c] constant after new   [a] atomic   [b] brood's lock
+ * [s] constant once STARTED   [d] constant once DONE
+ */
+typedef struct conc_process {
+  conc_obj obj;
+  conc_brood *brood;               /* [c] a reference */
+  conc_word stage;                 /* [a] joiners wait on it */
+  char *name;                      /* [b] */
+  bool daemon;                     /* [b] constant once started */
+  bool closed;                     /* [b] */
+  bool reaped;                     /* [b] its number is no more its own */
+  bool writing;                    /* [b] its job: the channel stays open */
+  bool orphaned;                   /* [b] by its fork server, which has died */
+  bool foreign;                    /* [c] no child of ours */
+  uint64_t pid;                    /* [s] */
+  conc_handle channel;             /* [b] our end */
+  conc_event *ended;               /* [c] set at DONE */
+  conc_sys_child child;            /* [s] of the watcher */
+  conc_forks *forks;               /* [s] the fork server it is from, or NULL */
+  struct conc_process *next_asked; /* of the fork server */
+  apr_status_t refused;            /* [s] by the fork server */
+  conc_sys_end end;                /* [d] */
+  uint32_t round;                  /* [b] see brood.c */
+  struct conc_process *prev, *next; /* [b] */
+  bool forked;                      /* [c] for the layer above */
+  conc_msg job;                     /* [c] for the layer above */
+} conc_process;
+
+extern const conc_class conc_process_class;
+
+/* ---- Broods ---- */
+
+apr_status_t conc_brood_new(conc_obj **out);
+void conc_brood_release(conc_brood *b);
+
+/* A number for names: 1, 2, 3 ... */
+uint64_t conc_brood_count(conc_brood *b);
+
+/*
+ * Texts that all threads of the program share: a note is a retained blob, or
+ * NULL when it was never set.  set takes the reference over.
+ */
+typedef enum {
+  CONC_NOTE_EXECUTABLE,  /* what the user said */
+  CONC_NOTE_INTERPRETER, /* what was found */
+  CONC_NOTE_METHOD,
+  CONC_NOTE_PRELOAD,
+  CONC_NOTE_KEY,
+  CONC_NOTES
+} conc_note;
+conc_blob *conc_brood_note(conc_brood *b, conc_note which);
+void conc_brood_set_note(conc_brood *b, conc_note which, conc_blob *text);
+
+/*
+ * This process itself (PARENT: the one that started it) as one of the brood
+ * sees it, retained; NULL: nobody has said so.  set takes the reference
+ * over and returns the one before; the processes of a brood are children of
+ * who was last set as SELF.
+ */
+typedef enum { CONC_SELF, CONC_PARENT } conc_relative;
+conc_process *conc_brood_relative(conc_brood *b, conc_relative which);
+conc_process *conc_brood_set_relative(conc_brood *b, conc_relative which,
+                                      conc_process *p);
+
+/* Up to 'room' processes that run, retained, oldest first; how many there
+   are. */
+size_t conc_brood_processes(conc_brood *b, conc_process **list, size_t room);
+
+/*
+ * The end of a brood: daemons are terminated, the others joined until
+ * 'deadline' and then terminated as well; who is left after 'grace' ns is
+ * killed.  Nothing starts any more.
+ */
+void conc_brood_close(conc_brood *b, conc_parker *self, conc_time deadline,
+                      int64_t grace);
+
+/* ---- Processes ---- */
+
+apr_status_t conc_process_new(conc_process **out, conc_brood *b,
+                              const char *name, bool daemon);
+
+/* One that runs and is no child of ours: this one, or our parent. */
+apr_status_t conc_process_adopt(conc_process **out, conc_brood *b,
+                                const char *name, uint64_t pid);
+
+/* How to start one. */
+typedef struct conc_process_how {
+  const char *program; /* path of an interpreter */
+  /* Text that it runs; "%d" in it becomes the number of its channel. */
+  const char *code;
+  const char *name;        /* argv[0] */
+  const conc_wire *job;    /* what comes first through the channel ... */
+  const conc_wire *args;   /* ... and then */
+  const conc_wire *server; /* the same for a fork server; NULL: spawn */
+  conc_handle heap;        /* inherited as well, or CONC_NO_HANDLE */
+  bool quiet;              /* what it writes goes nowhere */
+} conc_process_how;
+
+/*
+ * CONC_MISUSE: was started before.  CONC_CLOSED: the brood has ended.
+ * Otherwise what the system says.  Waits until the job is written; a child
+ * that ends before it has read it is a success: its end tells.
+ */
+apr_status_t conc_process_start(conc_process *p, const conc_process_how *how,
+                                conc_parker *self);
+
+/* Wait for the end: APR_SUCCESS, APR_TIMEUP, CONC_CANCELLED or so. */
+apr_status_t conc_process_join(conc_process *p, conc_parker *self,
+                               conc_time deadline);
+
+/* Nothing for one that has ended.  CONC_MISUSE: not started. */
+apr_status_t conc_process_signal(conc_process *p, conc_sys_signal s);
+
+static inline bool conc_process_alive(const conc_process *p) {
+  uint32_t stage = atomic_load(&p->stage);
+  return stage != CONC_PROCESS_NEW && stage != CONC_PROCESS_DONE;
+}
+
+/* Copy the name, at most size - 1 bytes; set it (APR_ENOMEM). */
+void conc_process_name(conc_process *p, char *name, size_t size);
+apr_status_t conc_process_set_name(conc_process *p, const char *name);
+/* CONC_MISUSE: it was started. */
+apr_status_t conc_process_set_daemon(conc_process *p, bool daemon);
+
+/* No more use of it.  CONC_MISUSE: it runs. */
+apr_status_t conc_process_close(conc_process *p);
+bool conc_process_closed(conc_process *p);
+
+/*
+ * Can this program run the code, and does that say hello (conc_hello)?
+ * APR_SUCCESS; what the system says; APR_EGENERAL: *end is how it ended.
+ */
+apr_status_t conc_process_probe(const conc_process_how *how, conc_parker *self,
+                                conc_sys_end *end);
+
+/* ---- In the child ---- */
+
+/* Say to the parent who probes that all is well. */
+void conc_process_hello(conc_handle channel);
+
+/* What comes through the channel next; APR_EOF: no parent. */
+apr_status_t conc_process_job(conc_handle channel, conc_wire *job);
+
+/* From now on this process ends when its parent is gone. */
+apr_status_t conc_process_bind(conc_handle channel);
+
+#endif

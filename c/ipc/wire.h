@@ -1,0 +1,43 @@
+#ifndef CONC_WIRE_H
+#define CONC_WIRE_H
+
+/*
+ * Messages as bytes, for other processes.  Within a process a message refers
+ * to the code of functions and to classes by reference; here they come along,
+ * each once in a message:
+ *
+ *   message    varint size, that many bytes (pack.h), varint n, n references
+ *   reference  a byte, then
+ *     1 CODE, 2 CLASS   u64 id, message
+ *     3 SEEN            varint: the n-th CODE or CLASS of the whole once more
+ *
+ * "varint" is LEB128; u64 is little endian.  Ids are unique over processes
+ * (blob.h), so a receiver loads a function once, however often it comes.
+ */
+
+#include <apr_errno.h>
+
+#include "base/msg.h"
+
+typedef struct conc_wire {
+  unsigned char *data; /* from conc_alloc */
+  size_t size;
+} conc_wire;
+
+/*
+ * *w becomes a block with the message as bytes; *m stays.  APR_ENOMEM;
+ * CONC_MISUSE: it holds something that cannot leave the process: *what.
+ */
+apr_status_t conc_wire_encode(conc_wire *w, conc_msg *m,
+                              const conc_class **what);
+void conc_wire_fini(conc_wire *w);
+
+/*
+ * *m becomes the message in the 'size' bytes at 'data'.  No byte is trusted.
+ * 'refs': may it refer to code and classes?  Bytes from a stranger must not:
+ * code that is made up can do anything.  APR_ENOMEM; APR_EINVAL: it is none.
+ */
+apr_status_t conc_wire_decode(conc_msg *m, const void *data, size_t size,
+                              bool refs);
+
+#endif

@@ -1,0 +1,135 @@
+/* What a child process does before it runs Lua of the user's. */
+
+#include <lualib.h>
+
+#include "base/init.h"
+#include "lua/lprocess.h"
+#include "lua/module.h"
+#include "lua/state.h"
+#include "lua/wire.h"
+#include "lua/worker.h"
+
+static conc_handle check_channel(lua_State *L) {
+  return (conc_handle)luaL_checkinteger(L, 1);
+}
+
+/* Push the values that come next through the channel; without a parent there
+   is nothing to do. */
+static int receive(lua_State *L, conc_handle channel) {
+  conc_wire *w = lc_newwire(L);
+  int top = lua_gettop(L);
+  apr_status_t st = conc_process_job(channel, w);
+  if (st == APR_EOF)
+    conc_sys_end_now(1);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  (void)lc_unpack_wire(L, w->data, w->size, true);
+  conc_wire_fini(w);
+  return lua_gettop(L) - top;
+}
+
+/* child.receive(channel): the values */
+static int child_receive(lua_State *L) { return receive(L, check_channel(L)); }
+
+/* child.hello(channel) */
+static int child_hello(lua_State *L) {
+  conc_process_hello(check_channel(L));
+  return 0;
+}
+
+/* child.bind(channel): end when the parent does */
+static int child_bind(lua_State *L) {
+  apr_status_t st = conc_process_bind(check_channel(L));
+  return st == APR_SUCCESS ? 0 : lc_fail(L, st);
+}
+
+/* child.serve_forks(channel): in each process that is forked, its channel */
+static int child_serve_forks(lua_State *L) {
+  conc_handle given;
+  apr_status_t st = conc_sys_forks_serve(check_channel(L), &given);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  lua_pushinteger(L, (lua_Integer)given);
+  return 1;
+}
+
+static void set_relative(lua_State *L, conc_relative which, const char *name,
+                         uint64_t pid, bool daemon) {
+  conc_brood *b = lc_brood(L);
+  conc_process *p;
+  apr_status_t st = conc_process_adopt(&p, b, name, pid);
+  if (st != APR_SUCCESS)
+    lc_fail(L, st);
+  p->daemon = daemon;
+  p = conc_brood_set_relative(b, which, p);
+  if (p != NULL)
+    conc_release(&p->obj);
+}
+
+/* child.identify(name, daemon, parent's name, parent's pid): who we are */
+static int child_identify(lua_State *L) {
+  const char *name = luaL_checkstring(L, 1);
+  const char *parent = luaL_checkstring(L, 3);
+  set_relative(L, CONC_SELF, name, conc_sys_pid(), lua_toboolean(L, 2));
+  set_relative(L, CONC_PARENT, parent, (uint64_t)luaL_checkinteger(L, 4),
+               false);
+  conc_sys_name_thread(name);
+  return 0;
+}
+
+/* child.whole_lines(): print and io.write put out their text in one piece */
+static int child_whole_lines(lua_State *L) {
+  lc_whole_lines(L);
+  return 0;
+}
+
+const luaL_Reg lc_child_functions[] = {{"receive", child_receive},
+                                       {"hello", child_hello},
+                                       {"bind", child_bind},
+                                       {"serve_forks", child_serve_forks},
+                                       {"identify", child_identify},
+                                       {"whole_lines", child_whole_lines},
+                                       {NULL, NULL}};
+
+/* package[name] = the field of the table at 'from' */
+static void set_package(lua_State *L, int from, const char *field) {
+  lua_getglobal(L, LUA_LOADLIBNAME);
+  lua_getfield(L, from, field);
+  lua_setfield(L, -2, field);
+  lua_pop(L, 1);
+}
+
+/* (channel): the program of every child; conc.child does the rest. */
+static int run_child(lua_State *L) {
+  static const char *const fields[] = {"path", "cpath", "config"};
+  conc_handle channel = check_channel(L);
+  lua_settop(L, 1);
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+  lua_pushcfunction(L, luaopen_conc_core);
+  lua_setfield(L, -2, "conc.core");
+  if (receive(L, channel) != 1 || !lua_istable(L, -1))
+    return luaL_error(L, "conc: no job for this process");
+  int job = lua_gettop(L);
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    set_package(L, job, fields[i]);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "conc.child");
+  lua_call(L, 1, 1);
+  lua_pushvalue(L, job);
+  lua_pushvalue(L, 1);
+  lua_call(L, 2, 0);
+  return 0;
+}
+
+/* (channel [, probing]) */
+LC_EXPORT int luaopen_conc_child(lua_State *L) {
+  luaL_checkversion(L);
+  apr_status_t st = conc_init();
+  if (lua_toboolean(L, 2)) {
+    conc_process_hello(check_channel(L));
+    return 0;
+  }
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  return run_child(L);
+}

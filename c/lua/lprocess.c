@@ -1,0 +1,562 @@
+/*
+ * conc.multiprocessing: Process, and what knows of processes.
+ *
+ * Reference: Python's multiprocessing module (3.14).
+ */
+
+#include "lua/lprocess.h"
+
+#include <string.h>
+
+#include "base/status.h"
+#include "lua/state.h"
+#include "lua/types.h"
+#include "lua/wire.h"
+
+conc_brood *lc_brood(lua_State *L) {
+  lc_state *S = lc_open(L);
+  if (S->self == NULL)
+    luaL_error(L, "conc: this state is closing");
+  conc_obj *o = conc_root_attached(S->root, conc_brood_new);
+  if (o == NULL)
+    lc_fail(L, APR_ENOMEM);
+  return (conc_brood *)(void *)o;
+}
+
+void lc_brood_close(lc_state *S, conc_parker *self, conc_time deadline,
+                    int64_t grace) {
+  conc_obj *o = conc_root_attached(S->root, NULL);
+  if (o != NULL)
+    conc_brood_close((conc_brood *)(void *)o, self, deadline, grace);
+}
+
+static conc_process *check(lua_State *L) {
+  conc_process *p = lc_check(L, 1, &conc_process_class);
+  if (conc_process_closed(p))
+    luaL_error(L, "the process object is closed");
+  return p;
+}
+
+static conc_process *check_only(lua_State *L) {
+  conc_process *p = check(L);
+  lc_nomore(L, 1);
+  return p;
+}
+
+/* Push the note as a string, or nil. */
+static void push_note(lua_State *L, conc_note which) {
+  conc_blob *text = conc_brood_note(lc_brood(L), which);
+  if (text == NULL) {
+    lua_pushnil(L);
+    return;
+  }
+  lc_push(L, &text->obj); /* so that it is released whatever happens */
+  conc_release(&text->obj);
+  lua_pushlstring(L, (const char *)conc_msg_data(&text->msg), text->msg.size);
+  lua_remove(L, -2);
+}
+
+/* ---- Relatives ---- */
+
+static void push_process(lua_State *L, conc_process *p) {
+  lc_push(L, &p->obj);
+  conc_release(&p->obj);
+}
+
+/* This process, as one more of them; made when first asked for. */
+static conc_process *self_process(lua_State *L) {
+  conc_brood *b = lc_brood(L);
+  conc_process *p = conc_brood_relative(b, CONC_SELF);
+  if (p != NULL)
+    return p;
+  apr_status_t st = conc_process_adopt(&p, b, "MainProcess", conc_sys_pid());
+  if (st != APR_SUCCESS)
+    lc_fail(L, st);
+  conc_retain(&p->obj);
+  conc_process *old = conc_brood_set_relative(b, CONC_SELF, p);
+  if (old != NULL)
+    conc_release(&old->obj);
+  return p;
+}
+
+/* current_process(): the Process that runs the caller */
+static int current_process(lua_State *L) {
+  lc_nomore(L, 0);
+  push_process(L, self_process(L));
+  return 1;
+}
+
+/* parent_process(): that of the process that started this one, or nil */
+static int parent_process(lua_State *L) {
+  lc_nomore(L, 0);
+  conc_process *p = conc_brood_relative(lc_brood(L), CONC_PARENT);
+  if (p == NULL)
+    lua_pushnil(L);
+  else
+    push_process(L, p);
+  return 1;
+}
+
+static void push_name(lua_State *L, conc_process *p) {
+  char name[256];
+  conc_process_name(p, name, sizeof name);
+  lua_pushstring(L, name);
+}
+
+/* A snapshot of the processes, in a userdata that releases them. */
+typedef struct snapshot {
+  size_t n;
+  conc_process *list[1];
+} snapshot;
+
+static int snapshot_gc(lua_State *L) {
+  snapshot *s = lua_touserdata(L, 1);
+  for (size_t i = 0; i < s->n; i++)
+    conc_release(&s->list[i]->obj);
+  s->n = 0;
+  return 0;
+}
+
+static snapshot *push_snapshot(lua_State *L, conc_brood *b) {
+  static const char key = 0;
+  for (size_t room = 64;; room *= 2) {
+    snapshot *s = lua_newuserdatauv(L, sizeof *s + room * sizeof *s->list, 0);
+    s->n = 0;
+    lc_setfinalizer(L, &key, snapshot_gc);
+    size_t n = conc_brood_processes(b, s->list, room);
+    s->n = n < room ? n : room;
+    if (n <= room)
+      return s;
+    lua_pop(L, 1);
+  }
+}
+
+/* active_children(): a sequence of the children that run, oldest first */
+static int active_children(lua_State *L) {
+  lc_nomore(L, 0);
+  snapshot *s = push_snapshot(L, lc_brood(L));
+  lua_createtable(L, (int)s->n, 0);
+  for (size_t i = 0; i < s->n; i++) {
+    lc_push(L, &s->list[i]->obj);
+    lua_rawseti(L, -2, (lua_Integer)i + 1);
+  }
+  return 1;
+}
+
+/* ---- Making ---- */
+
+enum { TARGET = 1, ARGS, NAME, DAEMON };
+
+static const char *const methods_of_start[] = {"spawn", "forkserver", NULL};
+
+/* The start method: of this constructor, or the program's. */
+static bool is_forked(lua_State *L) {
+  lua_pushvalue(L, lua_upvalueindex(2));
+  if (lua_isnil(L, -1))
+    push_note(L, CONC_NOTE_METHOD);
+  const char *s = lua_tostring(L, -1);
+  bool forked = s != NULL && strcmp(s, methods_of_start[1]) == 0;
+  return forked;
+}
+
+static const char *check_name(lua_State *L, int idx, int arg) {
+  size_t len;
+  if (lua_type(L, idx) != LUA_TSTRING)
+    lc_argerror(L, arg, "name", "string expected, got %s", lc_nameof(L, idx));
+  const char *name = lua_tolstring(L, idx, &len);
+  if (strlen(name) != len)
+    lc_argerror(L, arg, "name", "must not hold a zero byte");
+  return name;
+}
+
+/* "Process-3", in a child of that one "Process-3:1". */
+static const char *default_name(lua_State *L, conc_brood *b) {
+  conc_process *parent = conc_brood_relative(b, CONC_PARENT);
+  lua_Integer n = (lua_Integer)conc_brood_count(b);
+  if (parent == NULL)
+    return lua_pushfstring(L, "Process-%I", (LUAI_UACINT)n);
+  conc_release(&parent->obj);
+  push_process(L, self_process(L));
+  push_name(L, lc_check(L, -1, &conc_process_class));
+  return lua_pushfstring(L, "%s:%I", lua_tostring(L, -1), (LUAI_UACINT)n);
+}
+
+static bool own_daemon(lua_State *L) {
+  conc_process *self = self_process(L);
+  bool daemon = self->daemon;
+  conc_release(&self->obj);
+  return daemon;
+}
+
+/* Pack target and args into *m. */
+static void pack_job(lua_State *L, conc_msg *m) {
+  int top = lua_gettop(L);
+  int n = lua_isnil(L, ARGS) ? 0 : lc_countargs(L, ARGS, 1);
+  luaL_checkstack(L, n + 10, "too many args");
+  lua_pushvalue(L, TARGET);
+  for (int i = 1; i <= n; i++)
+    lua_geti(L, ARGS, i);
+  const lc_packing r = {
+    .first = top + 1, .last = top + 1 + n, .name = "target", .wire = true};
+  lc_pack_with(L, lc_open(L), &r, m);
+  lua_settop(L, top);
+}
+
+/*
+ * Process{target =, args = {}, name =, daemon =}.  Refuses what cannot travel
+ * here, in the caller.  Upvalue 2: the start method, or nil.
+ */
+static int new_process(lua_State *L) {
+  static const char *const names[] = {"target", "args", "name", "daemon", NULL};
+  conc_process *p;
+  conc_msg m;
+  lc_options(L, names);
+  if (!lua_isnil(L, TARGET) || !lua_isnil(L, ARGS))
+    lc_function(L, TARGET, "target");
+  conc_brood *b = lc_brood(L);
+  bool daemon = lc_optboolean(L, DAEMON, "daemon", own_daemon(L));
+  bool forked = is_forked(L);
+  const char *name = lua_isnil(L, NAME) ? "" : check_name(L, NAME, 1);
+  if (*name == '\0')
+    name = default_name(L, b);
+  lc_box *box = lc_newbox(L, &conc_process_class);
+  apr_status_t st = conc_process_new(&p, b, name, daemon);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  box->obj = &p->obj;
+  p->forked = forked;
+  pack_job(L, &m);
+  p->job = m;
+  conc_wire *w = lc_pushwire(L, &p->job, "target"); /* would it go? */
+  conc_wire_fini(w);
+  lua_pop(L, 1);
+  return 1;
+}
+
+/* process_maker([method]): a constructor of processes */
+static int process_maker(lua_State *L) {
+  lua_settop(L, 1);
+  lua_pushlightuserdata(L, lc_open(L));
+  lua_insert(L, 1);
+  lua_pushcclosure(L, new_process, 2);
+  return 1;
+}
+
+/* ---- Starting ---- */
+
+static const char LAUNCH[] = "conc.launch";
+
+/*
+ * Ask conc.launch (name, daemon, forked) for the program, its code, the job
+ * and the server's job or nil.
+ */
+static void ask_launch(lua_State *L, conc_process *p) {
+  luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+  if (lua_getfield(L, -1, LAUNCH) != LUA_TFUNCTION) {
+    lua_getglobal(L, "require");
+    lua_pushstring(L, LAUNCH);
+    lua_call(L, 1, 1);
+  }
+  push_name(L, p);
+  lua_pushboolean(L, p->daemon);
+  lua_pushboolean(L, p->forked);
+  lua_call(L, 3, 4);
+}
+
+static int start_failed(lua_State *L, conc_process *p, apr_status_t st) {
+  char text[120];
+  if (st == CONC_MISUSE)
+    return luaL_error(L, "processes can only be started once");
+  if (st == CONC_CLOSED)
+    return luaL_error(L, "cannot start a process: the state is closing");
+  if (st == APR_EOF)
+    return luaL_error(L, "cannot start a process: the fork server died");
+  if (APR_STATUS_IS_ENOMEM(st) || st == CONC_CANCELLED)
+    return lc_fail(L, st);
+  push_name(L, p);
+  return luaL_error(L, "cannot start process '%s': %s", lua_tostring(L, -1),
+                    apr_strerror(st, text, sizeof text));
+}
+
+/* p:start(): returns p */
+static int start(lua_State *L) {
+  conc_process *p = check_only(L);
+  if (p->foreign || atomic_load(&p->stage) != CONC_PROCESS_NEW)
+    return luaL_error(L, "processes can only be started once");
+  if (own_daemon(L))
+    return luaL_error(L, "daemonic processes may not have children");
+  ask_launch(L, p);
+  int at = lua_gettop(L) - 3; /* program, code, job, server's */
+  push_name(L, p);
+  conc_process_how how = {.program = luaL_checkstring(L, at),
+                          .code = luaL_checkstring(L, at + 1),
+                          .name = lua_tostring(L, -1),
+                          .heap = CONC_NO_HANDLE};
+  how.job = lc_pack_wire(L, at + 2, at + 2, "package");
+  if (!lua_isnil(L, at + 3))
+    how.server = lc_pack_wire(L, at + 3, at + 3, "package");
+  how.args = lc_pushwire(L, &p->job, "target");
+  lc_remember(L, 1); /* active_children gives this userdata */
+  apr_status_t st = conc_process_start(p, &how, lc_self(L));
+  if (st == CONC_INTERRUPTED || st == CONC_CANCELLED)
+    (void)lc_again(L, st);
+  if (st != APR_SUCCESS)
+    return start_failed(L, p, st);
+  lua_settop(L, 1);
+  return 1;
+}
+
+/* ---- Methods ---- */
+
+/* A child that was started; raises. */
+static conc_process *check_child(lua_State *L, const char *what) {
+  conc_process *p = check(L);
+  if (p->foreign)
+    luaL_error(L, "cannot %s a process that is no child", what);
+  if (atomic_load(&p->stage) == CONC_PROCESS_NEW)
+    luaL_error(L, "cannot %s a process before it is started", what);
+  return p;
+}
+
+/* p:join([timeout]): true, or nil and "timeout" */
+static int join(lua_State *L) {
+  conc_process *p = check(L);
+  conc_time deadline = lc_deadline(L, 2, "timeout");
+  apr_status_t st;
+  lc_nomore(L, 2);
+  if (p->foreign && p->pid == conc_sys_pid())
+    return luaL_error(L, "cannot join the current process");
+  if (!p->foreign)
+    (void)check_child(L, "join");
+  do
+    st = conc_process_join(p, lc_self(L), deadline);
+  while (lc_again(L, st));
+  return lc_outcome(L, st);
+}
+
+static int name(lua_State *L) {
+  push_name(L, check_only(L));
+  return 1;
+}
+
+/* p:set_name(name); a running child keeps what it was told at its start */
+static int set_name(lua_State *L) {
+  conc_process *p = check(L);
+  lc_nomore(L, 2);
+  apr_status_t st = conc_process_set_name(p, check_name(L, 2, 2));
+  return st == APR_SUCCESS ? 0 : lc_fail(L, st);
+}
+
+static int is_daemon(lua_State *L) {
+  lua_pushboolean(L, check_only(L)->daemon);
+  return 1;
+}
+
+static int set_daemon(lua_State *L) {
+  conc_process *p = check(L);
+  lc_nomore(L, 2);
+  if (lua_type(L, 2) != LUA_TBOOLEAN)
+    lc_argerror(L, 2, "daemon", "boolean expected, got %s", lc_nameof(L, 2));
+  if (conc_process_set_daemon(p, lua_toboolean(L, 2)) != APR_SUCCESS)
+    return luaL_error(L, "cannot set daemon: the process was started");
+  return 0;
+}
+
+/* p:pid(): its number in the system, nil before start */
+static int pid(lua_State *L) {
+  conc_process *p = check_only(L);
+  if (atomic_load(&p->stage) < CONC_PROCESS_STARTED)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, (lua_Integer)p->pid);
+  return 1;
+}
+
+static int is_alive(lua_State *L) {
+  lua_pushboolean(L, conc_process_alive(check_only(L)));
+  return 1;
+}
+
+/* p:exitcode(): nil while it runs, N, or -signal */
+static int exitcode(lua_State *L) {
+  conc_process *p = check_only(L);
+  if (atomic_load(&p->stage) != CONC_PROCESS_DONE)
+    lua_pushnil(L);
+  else
+    lua_pushinteger(L, p->end.signal != 0 ? -p->end.signal : p->end.code);
+  return 1;
+}
+
+/* p:signal(): the name of the signal that ended it, or nil */
+static int signal_name(lua_State *L) {
+  conc_process *p = check_only(L);
+  int number = atomic_load(&p->stage) == CONC_PROCESS_DONE ? p->end.signal : 0;
+  const char *s = conc_sys_signal_name(number);
+  if (number == 0)
+    lua_pushnil(L);
+  else if (s != NULL)
+    lua_pushstring(L, s);
+  else
+    lua_pushfstring(L, "signal %d", number);
+  return 1;
+}
+
+static int signal_child(lua_State *L, const char *what, conc_sys_signal s) {
+  conc_process *p = check_child(L, what);
+  lc_nomore(L, 1);
+  apr_status_t st = conc_process_signal(p, s);
+  return st == APR_SUCCESS ? 0 : lc_fail(L, st);
+}
+
+static int interrupt(lua_State *L) {
+  return signal_child(L, "interrupt", CONC_INTERRUPT);
+}
+
+static int terminate(lua_State *L) {
+  return signal_child(L, "terminate", CONC_TERMINATE);
+}
+
+static int kill_child(lua_State *L) {
+  return signal_child(L, "kill", CONC_KILL);
+}
+
+/* p:sentinel(): an Event that is set when the process has ended */
+static int sentinel(lua_State *L) {
+  lc_nomore(L, 1);
+  lc_push(L, &check_child(L, "watch")->ended->obj);
+  return 1;
+}
+
+/* p:close(): no more use of it */
+static int close_process(lua_State *L) {
+  conc_process *p = lc_check(L, 1, &conc_process_class);
+  lc_nomore(L, 2); /* __close has the error as well */
+  if (p->foreign || conc_process_close(p) != APR_SUCCESS)
+    return luaL_error(L, "cannot close a process while it runs");
+  return 0;
+}
+
+static int to_string(lua_State *L) {
+  conc_process *p = lc_check(L, 1, &conc_process_class);
+  uint32_t stage = atomic_load(&p->stage);
+  push_name(L, p);
+  lua_pushfstring(L, "Process(%s, %s%s)", lua_tostring(L, -1),
+                  stage == CONC_PROCESS_NEW    ? "initial"
+                  : stage == CONC_PROCESS_DONE ? "stopped"
+                                               : "started",
+                  p->daemon ? ", daemon" : "");
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"start", start},
+                                   {"join", join},
+                                   {"name", name},
+                                   {"set_name", set_name},
+                                   {"daemon", is_daemon},
+                                   {"set_daemon", set_daemon},
+                                   {"pid", pid},
+                                   {"ident", pid},
+                                   {"is_alive", is_alive},
+                                   {"exitcode", exitcode},
+                                   {"signal", signal_name},
+                                   {"interrupt", interrupt},
+                                   {"terminate", terminate},
+                                   {"kill", kill_child},
+                                   {"sentinel", sentinel},
+                                   {"close", close_process},
+                                   {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {{"__tostring", to_string}, {NULL, NULL}};
+
+const lc_type lc_process_type = {
+  &conc_process_class, methods, metamethods, NULL, 0, false};
+
+/* ---- For lua/conc ---- */
+
+static const char *const notes[] = {"executable", "interpreter", "method",
+                                    "preload",    "key",         NULL};
+
+/* note(which): a text of the program, or nil */
+static int note(lua_State *L) {
+  push_note(L, (conc_note)luaL_checkoption(L, 1, NULL, notes));
+  return 1;
+}
+
+/* set_note(which, text | nil) */
+static int set_note(lua_State *L) {
+  size_t len;
+  conc_msg m;
+  conc_blob *text;
+  conc_note which = (conc_note)luaL_checkoption(L, 1, NULL, notes);
+  const char *s = luaL_optlstring(L, 2, NULL, &len);
+  conc_brood *b = lc_brood(L);
+  if (s == NULL) {
+    conc_brood_set_note(b, which, NULL);
+    return 0;
+  }
+  apr_status_t st = conc_msg_make(&m, s, len, NULL, 0);
+  if (st == APR_SUCCESS &&
+      (st = conc_blob_new(&text, CONC_BLOB_CODE, &m)) != APR_SUCCESS)
+    conc_msg_fini(&m);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  conc_brood_set_note(b, which, text);
+  return 0;
+}
+
+/*
+ * probe(program, code): true if it is an interpreter that can run conc; false
+ * and why not
+ */
+static int probe(lua_State *L) {
+  conc_sys_end end;
+  char text[120];
+  const conc_process_how how = {.program = luaL_checkstring(L, 1),
+                                .code = luaL_checkstring(L, 2),
+                                .name = luaL_checkstring(L, 1),
+                                .heap = CONC_NO_HANDLE,
+                                .quiet = true};
+  apr_status_t st;
+  do
+    st = conc_process_probe(&how, lc_self(L), &end);
+  while (lc_again(L, st));
+  lua_pushboolean(L, st == APR_SUCCESS);
+  if (st == APR_SUCCESS)
+    return 1;
+  if (st != APR_EGENERAL)
+    lua_pushstring(L, APR_STATUS_IS_TIMEUP(st)
+                        ? "it does not answer"
+                        : apr_strerror(st, text, sizeof text));
+  else if (end.signal != 0)
+    lua_pushfstring(L, "ended by signal %d", end.signal);
+  else
+    lua_pushfstring(L, "ended with code %d", end.code);
+  return 2;
+}
+
+/* Push where that is, or nil. */
+static int push_path(lua_State *L, apr_status_t (*where)(char *, size_t)) {
+  char path[4096];
+  if (where(path, sizeof path) == APR_SUCCESS)
+    lua_pushstring(L, path);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
+/* program(): the path of the program that runs us, or nil */
+static int program(lua_State *L) { return push_path(L, conc_sys_program); }
+
+/* module(): the path of the library that holds conc's C half, or nil */
+static int module(lua_State *L) { return push_path(L, conc_sys_module); }
+
+const luaL_Reg lc_process_functions[] = {{"process_maker", process_maker},
+                                         {"current_process", current_process},
+                                         {"parent_process", parent_process},
+                                         {"active_children", active_children},
+                                         {"note", note},
+                                         {"set_note", set_note},
+                                         {"probe", probe},
+                                         {"program", program},
+                                         {"module", module},
+                                         {NULL, NULL}};

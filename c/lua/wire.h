@@ -1,0 +1,27 @@
+#ifndef LC_WIRE_H
+#define LC_WIRE_H
+
+/* Values as bytes for other processes (ipc/wire.h). */
+
+#include "ipc/wire.h"
+#include "lua/lc.h"
+
+/*
+ * Push a userdata that frees its contents, and fill it with the message as
+ * bytes; raises, calling the message 'name'.  *m stays.
+ */
+conc_wire *lc_pushwire(lua_State *L, conc_msg *m, const char *name);
+
+/* An empty one. */
+conc_wire *lc_newwire(lua_State *L);
+
+/* Pack the values at first..last and push them as bytes. */
+conc_wire *lc_pack_wire(lua_State *L, int first, int last, const char *name);
+
+/*
+ * Push the values in the bytes, and return how many.  'trusted': they come
+ * from a process of this family, and may hold code.
+ */
+int lc_unpack_wire(lua_State *L, const void *data, size_t size, bool trusted);
+
+#endif

@@ -1,0 +1,120 @@
+---@meta conc.multiprocessing
+
+---Processes, and what they synchronize with.
+---@class conc.multiprocessing
+local multiprocessing = {}
+
+---@class conc.Process
+local Process = {}
+
+---@class conc.Process.Options
+---@field target? function called in the process
+---@field args? table its arguments; the field n may say how many
+---@field name? string
+---@field daemon? boolean terminated at the end of the program
+
+---@param target? function|conc.Process.Options
+---@param args? table
+---@param name? string
+---@param daemon? boolean
+---@return conc.Process
+---@nodiscard
+function multiprocessing.Process(target, args, name, daemon) end
+
+---@return conc.Process self
+function Process:start() end
+
+---@param timeout? number seconds; nil: for ever
+---@return true? done
+---@return "timeout"? why
+function Process:join(timeout) end
+
+---@return boolean
+---@nodiscard
+function Process:is_alive() end
+
+---@return integer? code nil while it runs; -n after signal n
+---@nodiscard
+function Process:exitcode() end
+
+---@return string? name of the signal that ended it
+---@nodiscard
+function Process:signal() end
+
+function Process:interrupt() end
+
+function Process:terminate() end
+
+function Process:kill() end
+
+---@return conc.Event
+---@nodiscard
+function Process:sentinel() end
+
+---@return integer? pid nil before the start
+---@nodiscard
+function Process:pid() end
+
+---@return integer? pid nil before the start
+---@nodiscard
+function Process:ident() end
+
+---@return string
+---@nodiscard
+function Process:name() end
+
+---@param name string
+function Process:set_name(name) end
+
+---@return boolean
+---@nodiscard
+function Process:daemon() end
+
+---@param flag boolean
+function Process:set_daemon(flag) end
+
+function Process:close() end
+
+---@return conc.Process
+---@nodiscard
+function multiprocessing.current_process() end
+
+---@return conc.Process?
+---@nodiscard
+function multiprocessing.parent_process() end
+
+---@return conc.Process[]
+---@nodiscard
+function multiprocessing.active_children() end
+
+---@return integer
+---@nodiscard
+function multiprocessing.cpu_count() end
+
+---@alias conc.StartMethod "spawn"|"forkserver"
+
+---@return conc.StartMethod[]
+---@nodiscard
+function multiprocessing.get_all_start_methods() end
+
+---@param allow_none? boolean
+---@return conc.StartMethod?
+---@nodiscard
+function multiprocessing.get_start_method(allow_none) end
+
+---@param method conc.StartMethod
+---@param force? boolean choose again
+function multiprocessing.set_start_method(method, force) end
+
+---@param method? conc.StartMethod
+---@return conc.multiprocessing
+---@nodiscard
+function multiprocessing.get_context(method) end
+
+---@param path string of an interpreter, or its name on PATH
+function multiprocessing.set_executable(path) end
+
+---@param names string[] of modules
+function multiprocessing.set_forkserver_preload(names) end
+
+return multiprocessing

@@ -1,0 +1,49 @@
+--- What a child process is told when it starts: `launch(name, daemon, forked)`
+-- gives the program to run, its code, its job, and when it is to be forked
+-- that of the fork server.
+
+local core = require "conc.core"
+local interpreter = require "conc.interpreter"
+
+-- Loaders that are Lua functions can go; the others are this program's own.
+local function preload()
+  local list = {}
+  for name, loader in pairs(package.preload) do
+    if debug.getinfo(loader, "S").what ~= "C" then list[name] = loader end
+  end
+  return list
+end
+
+local function surroundings()
+  return {
+    path = package.path,
+    cpath = package.cpath,
+    config = package.config,
+    preload = preload(),
+    notes = {
+      executable = core.note "executable",
+      interpreter = core.note "interpreter",
+      method = core.note "method",
+      preload = core.note "preload",
+      key = core.note "key",
+    },
+  }
+end
+
+return function(name, daemon, forked)
+  local program = interpreter.find()
+  local self = core.current_process()
+  local server
+  if forked then
+    server = surroundings()
+    server.mode = "server"
+  end
+  local job = surroundings()
+  job.mode = "process"
+  job.name = name
+  job.daemon = daemon
+  job.parent = self:name()
+  job.parent_pid = self:pid()
+  job.arg = type(arg) == "table" and arg or nil
+  return program, interpreter.code(), job, server
+end

@@ -1,0 +1,89 @@
+--- Processes, and what they synchronize with, as in Python's
+-- `multiprocessing`.
+--
+-- @module conc.multiprocessing
+
+local core = require "conc.core"
+local interpreter = require "conc.interpreter"
+require "conc.launch" -- for Process.start
+
+local multiprocessing = {
+  Process = core.process_maker(),
+  current_process = core.current_process,
+  parent_process = core.parent_process,
+  active_children = core.active_children,
+  cpu_count = core.cpu_count,
+}
+
+-- Start methods ------------------------------------------------------------
+
+local methods = {"spawn", "forkserver"}
+
+local function check_method(method, name)
+  for _, known in ipairs(methods) do
+    if method == known then return method end
+  end
+  error(("bad argument #1 to '%s' (method: 'spawn' or 'forkserver' expected, "
+    .. "got %s)"):format(name, type(method) == "string" and "'" .. method .. "'"
+    or type(method)), 3)
+end
+
+--- The start methods there are; the first is the default.
+function multiprocessing.get_all_start_methods()
+  return {table.unpack(methods)}
+end
+
+--- The start method of this program.
+function multiprocessing.get_start_method(allow_none)
+  local method = core.note "method"
+  if method == nil and not allow_none then return methods[1] end
+  return method
+end
+
+--- Choose how processes start, once in a program; again only by `force`.
+function multiprocessing.set_start_method(method, force)
+  check_method(method, "set_start_method")
+  if core.note "method" and not force then
+    error("the start method has been set before", 2)
+  end
+  core.set_note("method", method)
+end
+
+-- The whole module once for each method, and its Process.
+local contexts = {}
+
+--- All of this module, with processes that start by `method`.
+function multiprocessing.get_context(method)
+  if method == nil then return multiprocessing end
+  check_method(method, "get_context")
+  if not contexts[method] then
+    contexts[method] = setmetatable({
+      Process = core.process_maker(method),
+      get_start_method = function() return method end,
+    }, {__index = multiprocessing})
+  end
+  return contexts[method]
+end
+
+--- The interpreter that runs child processes from now on: a path, or a name
+-- that is on PATH.  Whether it can is seen when a process starts.
+function multiprocessing.set_executable(path)
+  interpreter.set(path)
+end
+
+--- Modules that a fork server loads before it forks; before the first process.
+function multiprocessing.set_forkserver_preload(names)
+  if type(names) ~= "table" then
+    error("bad argument #1 to 'set_forkserver_preload' (names: table expected, "
+      .. "got " .. type(names) .. ")", 2)
+  end
+  for i, name in ipairs(names) do
+    if type(name) ~= "string" then
+      error(("bad argument #1 to 'set_forkserver_preload' (names[%d]: string "
+        .. "expected, got %s)"):format(i, type(name)), 2)
+    end
+  end
+  core.set_note("preload", table.concat(names, "\n"))
+end
+
+return multiprocessing
