@@ -1,5 +1,20 @@
 #include "ipc/parcel.h"
+#include "ipc/sbarrier.h"
+#include "ipc/scondition.h"
+#include "ipc/sevent.h"
+#include "ipc/sline.h"
+#include "ipc/slock.h"
+#include "ipc/srlock.h"
+#include "ipc/ssemaphore.h"
 
 const conc_shared_class *const conc_shared_classes[CONC_SHARED_CLASSES] = {
   [CONC_SHARED_PARCEL] = &conc_parcel_class,
+  [CONC_SHARED_LOCK] = &conc_slock_class,
+  [CONC_SHARED_RLOCK] = &conc_srlock_class,
+  [CONC_SHARED_SEMAPHORE] = &conc_ssemaphore_class,
+  [CONC_SHARED_BOUNDED] = &conc_sbounded_class,
+  [CONC_SHARED_EVENT] = &conc_sevent_class,
+  [CONC_SHARED_TURN] = &conc_sturn_class,
+  [CONC_SHARED_CONDITION] = &conc_scondition_class,
+  [CONC_SHARED_BARRIER] = &conc_sbarrier_class,
 };

@@ -280,12 +280,20 @@ apr_status_t conc_shared_new(conc_proxy **out, const conc_shared_class *cls,
   return st;
 }
 
-void conc_shared_publish(conc_proxy *p) {
-  const conc_shared_class *cls = (const conc_shared_class *)p->obj.cls;
-  conc_block *b = conc_block_at(conc_proxy_offset(p));
+void conc_shared_brand(uint64_t offset, conc_shared_id id) {
+  conc_block *b = conc_block_at(offset);
   uint16_t bin = conc_mark_bin(atomic_load(&b->mark));
   conc_step();
-  atomic_store(&b->mark, conc_mark(1, (uint16_t)cls->id, bin));
+  atomic_store(&b->mark, conc_mark(1, (uint16_t)id, bin));
+}
+
+void conc_shared_publish(conc_proxy *p) {
+  const conc_shared_class *cls = (const conc_shared_class *)p->obj.cls;
+  conc_shared_brand(conc_proxy_offset(p), cls->id);
+}
+
+conc_shared_id conc_shared_class_of(uint64_t offset) {
+  return conc_mark_class(atomic_load(&conc_block_at(offset)->mark));
 }
 
 static const conc_shared_class *class_at(uint64_t offset) {
@@ -294,7 +302,9 @@ static const conc_shared_class *class_at(uint64_t offset) {
   uint16_t id = conc_mark_class(atomic_load(&conc_block_at(offset)->mark));
   const conc_shared_class *cls =
     id < CONC_SHARED_CLASSES ? conc_shared_classes[id] : NULL;
-  return cls != NULL && cls->least <= conc_heap_size(offset) ? cls : NULL;
+  return cls != NULL && cls->size != 0 && cls->least <= conc_heap_size(offset)
+           ? cls
+           : NULL;
 }
 
 /* Another thread may have been faster: then its proxy is the one. */

@@ -42,13 +42,22 @@ typedef struct conc_proxy {
 typedef enum {
   CONC_SHARED_BYTES, /* no class: a block without a proxy */
   CONC_SHARED_PARCEL,
+  CONC_SHARED_LOCK,
+  CONC_SHARED_RLOCK,
+  CONC_SHARED_SEMAPHORE,
+  CONC_SHARED_BOUNDED,
+  CONC_SHARED_EVENT,
+  CONC_SHARED_TURN,
+  CONC_SHARED_CONDITION,
+  CONC_SHARED_BARRIER,
   CONC_SHARED_CLASSES
 } conc_shared_id;
 
 typedef struct conc_shared_class {
   conc_class cls;    /* of the proxies; destroy is conc_proxy_destroy */
   conc_shared_id id; /* == index in conc_shared_classes */
-  size_t size;       /* of a proxy, which begins with a conc_proxy */
+  size_t size;       /* of a proxy, which begins with a conc_proxy; 0: there
+                        are none, objects of it are only known by places */
   size_t least;      /* bytes that an object has at least */
   /* Fill in the rest of a proxy that was met; may be NULL.  CONC_CORRUPT: the
      object makes no sense. */
@@ -86,6 +95,12 @@ apr_status_t conc_shared_new_raw(conc_proxy **out, const conc_shared_class *cls,
                                  size_t size);
 
 void conc_shared_publish(conc_proxy *p);
+
+/* The same for a block from conc_heap_alloc, of a class without proxies. */
+void conc_shared_brand(uint64_t offset, conc_shared_id id);
+
+/* The class of an object, which somebody holds. */
+conc_shared_id conc_shared_class_of(uint64_t offset);
 
 /* *place, which was 0, holds the object too. */
 void conc_shared_put(conc_ref *place, const conc_proxy *p);

@@ -45,11 +45,16 @@ void conc_txn_write(conc_txn *t, conc_ref *word, uint64_t value) {
   conc_step();
 }
 
-void conc_txn_commit(conc_txn *t) {
+void conc_txn_step(conc_txn *t) {
   atomic_store_explicit(&t->ready, t->noted, memory_order_release);
   conc_step();
   carry_out(t);
+  t->noted = 0;
   conc_step();
+}
+
+void conc_txn_commit(conc_txn *t) {
+  conc_txn_step(t);
   (void)conc_robust_release(&t->lock);
 }
 

@@ -43,7 +43,13 @@ void conc_txn_begin(conc_txn *t);
 void conc_txn_write(conc_txn *t, conc_ref *word, uint64_t value);
 void conc_txn_commit(conc_txn *t);
 
-/* End it without doing what was noted. */
+/*
+ * Do what was noted, and go on under the lock: for work of several steps, each
+ * of which leaves something that the next to come can go on from.
+ */
+void conc_txn_step(conc_txn *t);
+
+/* End it without doing what was noted since the last step. */
 void conc_txn_abort(conc_txn *t);
 
 #endif
