@@ -179,11 +179,13 @@ end
 -- soon as it has called waiting().  attempt(f, ...) calls f and prints the error
 -- that it ends with; interrupted(f, ...) does both.  Returns what was printed,
 -- as lines.
--- @param code Lua source; sees `threading`
-function helper.interrupted(code)
+-- @param code Lua source; sees `threading`, and `sync`, which is the same or
+-- what `module` names
+function helper.interrupted(code, module)
   local path = os.tmpname()
   local file = assert(io.open(path, "w"))
-  file:write(PRELUDE, code)
+  local sync = ("local sync = require 'conc.%s'\n"):format(module or "threading")
+  file:write(PRELUDE, sync, code)
   file:close()
   local lua = os.getenv "CONC_LUA" or "lua5.4"
   local child = io.popen(("echo $$; exec %s %s 2>&1"):format(lua, path))
@@ -231,6 +233,7 @@ local function count()
     threads = stats.threads,
     descriptors = descriptors and descriptors(),
     processes = #core.active_children(),
+    shared = stats.shared,
   }
 end
 
@@ -277,6 +280,8 @@ threading.current_thread()
 threading.main_thread()
 helper.thread(function() end)()
 multiprocessing.Process():start():join()
+for n = 1, 1000 do helper[n] = core.shared.Lock() end
+for n = 1, 1000 do helper[n] = nil end
 flush()
 collectgarbage()
 resting = count()
@@ -291,6 +296,20 @@ busted.after_each(function()
   resting = count()
   if left then error(("'%s' leaks %s"):format(element.name, left), 0) end
 end)
+
+-- Both kinds ---------------------------------------------------------------
+
+--- Describe what threading and multiprocessing have in common: f is called with
+-- each of the two modules and its name.
+function helper.for_both(f)
+  f(require "conc.threading", "threading")
+  f(require "conc.multiprocessing", "multiprocessing")
+end
+
+--- How many allocations n objects need: in shared memory, two each.
+function helper.parts(module, n)
+  return module == require "conc.multiprocessing" and 2 * n or n
+end
 
 -- Bad input ----------------------------------------------------------------
 
@@ -352,7 +371,8 @@ function helper.fail_each(f)
     if ok and pending ~= 0 then return raised end
     if not ok then
       raised = raised + 1
-      if not tostring(err):find("not enough memory", 1, true) then
+      if not tostring(err):find("not enough memory", 1, true) and
+        not core.Error.is(err, "SharedMemoryError") then
         error(("allocation %d: %s"):format(n, tostring(err)), 2)
       end
     end

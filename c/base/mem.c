@@ -12,7 +12,7 @@ static conc_word countdown;
 void conc_mem_fail(unsigned n) { atomic_store(&countdown, n); }
 
 /* Relaxed: only a test that runs alone sets the countdown. */
-static bool fails(void) {
+bool conc_mem_fails(void) {
   uint32_t n = atomic_load_explicit(&countdown, memory_order_relaxed);
   if (n == 0)
     return false;
@@ -20,7 +20,7 @@ static bool fails(void) {
 }
 
 void *conc_alloc(size_t size) {
-  if (fails())
+  if (conc_mem_fails())
     return NULL;
   void *p = malloc(size);
   if (size >= LARGE && p != NULL)
@@ -29,7 +29,7 @@ void *conc_alloc(size_t size) {
 }
 
 void *conc_realloc(void *p, size_t size) {
-  if (fails())
+  if (conc_mem_fails())
     return NULL;
   void *q = realloc(p, size);
   if (size >= LARGE && q != NULL)

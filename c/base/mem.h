@@ -6,11 +6,15 @@
  * n-th call from now does so when a test asked for it.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
 void *conc_alloc(size_t size);
 void *conc_realloc(void *p, size_t size);
 void conc_free(void *p);
+
+/* Is it the turn of this call to fail?  For memory of other kinds. */
+bool conc_mem_fails(void);
 
 /* Fail the n-th allocation from now (1: the next), once; 0: never. */
 void conc_mem_fail(unsigned n);

@@ -12,6 +12,7 @@
  * at one; a run keeps its own list's words in those first 48 bytes.
  */
 
+#include "base/mem.h"
 #include "base/status.h"
 #include "ipc/layout.h"
 
@@ -181,7 +182,7 @@ static apr_status_t alloc_large(conc_ref *owner, uint64_t size) {
 
 apr_status_t conc_heap_alloc(conc_ref *owner, size_t size) {
   conc_txn *t = &conc_layout()->alloc;
-  if (size > conc_layout()->reserve)
+  if (size > conc_layout()->reserve || conc_mem_fails())
     return CONC_EXHAUSTED;
   uint64_t all = (uint64_t)size + HEADER;
   conc_txn_begin(t);

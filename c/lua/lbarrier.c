@@ -8,11 +8,67 @@ may do so again at once.
 
 #include <math.h>
 
+#include "ipc/sbarrier.h"
+#include "lua/acquired.h"
 #include "lua/types.h"
 
-static conc_barrier *check(lua_State *L) {
-  return lc_check(L, 1, &conc_barrier_class);
+/* ---- Of this process, or in shared memory ---- */
+
+static conc_obj *check(lua_State *L) {
+  return lc_check_kind(L, &conc_barrier_class, &conc_sbarrier_class.cls);
 }
+
+static inline conc_barrier *local(const conc_obj *o) {
+  return o->cls == &conc_barrier_class ? (conc_barrier *)o : NULL;
+}
+
+static inline conc_sbarrier *shared(const conc_obj *o) {
+  return (conc_sbarrier *)o;
+}
+
+/* A thread's part in a round: of the barrier 'b', which is of either kind. */
+typedef struct arrival {
+  conc_obj *b;
+  conc_parker *self;
+  union {
+    conc_arrival local;
+    conc_sarrival shared;
+  } u;
+} arrival;
+
+static apr_status_t arrive(arrival *a) {
+  return local(a->b)
+           ? conc_barrier_arrive(local(a->b), &a->u.local, a->self)
+           : conc_sbarrier_arrive(shared(a->b), &a->u.shared, a->self);
+}
+
+static bool is_last(const arrival *a) {
+  return local(a->b) ? a->u.local.last : a->u.shared.last;
+}
+
+static uint32_t place_of(const arrival *a) {
+  return local(a->b) ? a->u.local.place : a->u.shared.place;
+}
+
+static void quit(arrival *a) {
+  if (local(a->b))
+    conc_barrier_quit(local(a->b), &a->u.local, a->self);
+  else
+    conc_sbarrier_quit(shared(a->b), &a->u.shared);
+}
+
+static apr_status_t trip_round(arrival *a) {
+  return local(a->b) ? conc_barrier_trip(local(a->b), &a->u.local)
+                     : conc_sbarrier_trip(shared(a->b), &a->u.shared);
+}
+
+static apr_status_t await_others(arrival *a, conc_time deadline) {
+  return local(a->b)
+           ? conc_barrier_await(local(a->b), &a->u.local, a->self, deadline)
+           : conc_sbarrier_await(shared(a->b), &a->u.shared, a->self, deadline);
+}
+
+/* ---- Waiting ---- */
 
 /*
  * While a thread has an arrival on its C stack nothing may jump over it: what
@@ -34,8 +90,9 @@ static int run_hook(lua_State *L) {
 
 /* protected: the action of the barrier at 1 */
 static int run_action(lua_State *L) {
-  conc_msg *action = conc_barrier_action(check(L));
-  if (action->size == 0)
+  const conc_obj *b = check(L);
+  conc_msg *action = local(b) ? conc_barrier_action(local(b)) : NULL;
+  if (action == NULL || action->size == 0)
     return 0;
   luaL_checkstack(L, LUA_MINSTACK, NULL);
   lc_unpack_copy(L, action);
@@ -43,24 +100,22 @@ static int run_action(lua_State *L) {
   return 0;
 }
 
-static apr_status_t trip(lua_State *L, conc_barrier *b, conc_arrival *a,
-                         conc_parker *self) {
+static apr_status_t trip(lua_State *L, arrival *a) {
   lua_pushvalue(L, ACTION);
   lua_pushvalue(L, 1);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    conc_barrier_quit(b, a, self);
+    quit(a);
     lua_error(L);
   }
-  return conc_barrier_trip(b, a);
+  return trip_round(a);
 }
 
-static apr_status_t await(lua_State *L, conc_barrier *b, conc_arrival *a,
-                          conc_parker *self, conc_time deadline) {
+static apr_status_t await(lua_State *L, arrival *a, conc_time deadline) {
   apr_status_t st;
-  while ((st = conc_barrier_await(b, a, self, deadline)) == CONC_INTERRUPTED) {
+  while ((st = await_others(a, deadline)) == CONC_INTERRUPTED) {
     lua_pushvalue(L, HOOK);
     if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
-      conc_barrier_quit(b, a, self);
+      quit(a);
       lua_error(L);
     }
   }
@@ -79,9 +134,11 @@ static int fail(lua_State *L, apr_status_t st) {
   return lc_fail(L, st);
 }
 
-static conc_time deadline_of(lua_State *L, const conc_barrier *b) {
-  return lua_isnoneornil(L, 2) ? conc_after(conc_barrier_timeout(b))
-                               : lc_deadline(L, 2, "timeout");
+static conc_time deadline_of(lua_State *L, const conc_obj *b) {
+  if (!lua_isnoneornil(L, 2))
+    return lc_deadline(L, 2, "timeout");
+  return conc_after(local(b) ? conc_barrier_timeout(local(b))
+                             : conc_sbarrier_timeout(shared(b)));
 }
 
 /***
@@ -96,23 +153,22 @@ this thread's own timeout too; the last thread: what the action raised; a
 cancellation or an interrupt. All these but a reset leave the barrier broken.
 */
 static int barrier_wait(lua_State *L) {
-  conc_barrier *b = check(L);
+  conc_obj *b = check(L);
   lc_nomore(L, 2);
   conc_time deadline = deadline_of(L, b);
-  conc_parker *self = lc_self(L);
-  conc_arrival a;
+  arrival a = {.b = b, .self = lc_self(L)};
   apr_status_t st;
   lua_settop(L, 2);
   push_protected(L, run_hook);
   push_protected(L, run_action);
   do
-    st = conc_barrier_arrive(b, &a, self);
+    st = arrive(&a);
   while (lc_again(L, st));
   if (st == APR_SUCCESS)
-    st = a.last ? trip(L, b, &a, self) : await(L, b, &a, self, deadline);
+    st = is_last(&a) ? trip(L, &a) : await(L, &a, deadline);
   if (st != APR_SUCCESS)
     return fail(L, st);
-  lua_pushinteger(L, (lua_Integer)a.place);
+  lua_pushinteger(L, (lua_Integer)place_of(&a));
   return 1;
 }
 
@@ -121,9 +177,12 @@ Begin afresh: those who wait get a BrokenBarrierError, those who come do not.
 @function reset
 */
 static int barrier_reset(lua_State *L) {
-  conc_barrier *b = check(L);
+  conc_obj *b = check(L);
   lc_nomore(L, 1);
-  conc_barrier_reset(b);
+  if (local(b))
+    conc_barrier_reset(local(b));
+  else
+    conc_sbarrier_reset(shared(b));
   return 0;
 }
 
@@ -133,9 +192,12 @@ is reset.
 @function abort
 */
 static int barrier_abort(lua_State *L) {
-  conc_barrier *b = check(L);
+  conc_obj *b = check(L);
   lc_nomore(L, 1);
-  conc_barrier_abort(b);
+  if (local(b))
+    conc_barrier_abort(local(b));
+  else
+    conc_sbarrier_abort(shared(b));
   return 0;
 }
 
@@ -145,9 +207,11 @@ How many threads it is for.
 @treturn integer
 */
 static int barrier_parties(lua_State *L) {
-  conc_barrier *b = check(L);
+  conc_obj *b = check(L);
   lc_nomore(L, 1);
-  lua_pushinteger(L, (lua_Integer)conc_barrier_parties(b));
+  lua_pushinteger(L,
+                  (lua_Integer)(local(b) ? conc_barrier_parties(local(b))
+                                         : conc_sbarrier_parties(shared(b))));
   return 1;
 }
 
@@ -157,9 +221,11 @@ How many threads wait for the others, a moment ago.
 @treturn integer
 */
 static int barrier_n_waiting(lua_State *L) {
-  conc_barrier *b = check(L);
+  conc_obj *b = check(L);
   lc_nomore(L, 1);
-  lua_pushinteger(L, (lua_Integer)conc_barrier_waiting(b));
+  lua_pushinteger(L,
+                  (lua_Integer)(local(b) ? conc_barrier_waiting(local(b))
+                                         : conc_sbarrier_waiting(shared(b))));
   return 1;
 }
 
@@ -169,9 +235,10 @@ Is it broken?
 @treturn boolean
 */
 static int barrier_broken(lua_State *L) {
-  conc_barrier *b = check(L);
+  conc_obj *b = check(L);
   lc_nomore(L, 1);
-  lua_pushboolean(L, conc_barrier_broken(b));
+  lua_pushboolean(L, (local(b) ? conc_barrier_broken(local(b))
+                               : conc_sbarrier_broken(shared(b))));
   return 1;
 }
 
@@ -185,6 +252,8 @@ static const luaL_Reg methods[] = {{"wait", barrier_wait},
 
 const lc_type lc_barrier_type = {.cls = &conc_barrier_class,
                                  .methods = methods};
+const lc_type lc_sbarrier_type = {.cls = &conc_sbarrier_class.cls,
+                                  .methods = methods};
 
 static double opt_timeout(lua_State *L, int arg) {
   (void)lc_deadline(L, arg, "timeout");
@@ -223,6 +292,21 @@ int lc_barrier(lua_State *L) {
     conc_msg_fini(&action);
     return lc_fail(L, st);
   }
+  box->obj = (conc_obj *)b;
+  return 1;
+}
+
+/* Barrier(parties [, action [, timeout]]) of conc.multiprocessing */
+int lc_sbarrier(lua_State *L) {
+  static const char *const names[] = {"parties", "action", "timeout", NULL};
+  conc_sbarrier *b;
+  lc_options(L, names);
+  uint32_t parties = (uint32_t)lc_integer(L, 1, "parties", 1, INT32_MAX - 1);
+  double timeout = opt_timeout(L, 3);
+  lc_box *box = lc_newbox(L, &conc_sbarrier_class.cls);
+  apr_status_t st = conc_sbarrier_new(&b, parties, timeout);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
   box->obj = (conc_obj *)b;
   return 1;
 }

@@ -440,6 +440,8 @@ int lc_fail(lua_State *L, apr_status_t st) {
     lua_pushliteral(L, "not enough memory");
     return lua_error(L);
   }
+  if (st == CONC_EXHAUSTED)
+    return lc_throw(L, "SharedMemoryError", "no shared memory left");
   if (word(st) != NULL)
     return luaL_error(L, "%s", word(st));
   return luaL_error(L, "%s", apr_strerror(st, text, sizeof text));

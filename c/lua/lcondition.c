@@ -9,23 +9,63 @@ it.
 
 #include "core/condition.h"
 
-#include "core/lock.h"
-#include "core/rlock.h"
+#include "ipc/scondition.h"
 #include "lua/acquired.h"
 #include "lua/types.h"
 
-static conc_condition *check(lua_State *L) {
-  return lc_check(L, 1, &conc_condition_class);
+/* ---- Of this process, or in shared memory ---- */
+
+static conc_obj *check(lua_State *L) {
+  return lc_check_kind(L, &conc_condition_class, &conc_scondition_class.cls);
 }
 
-/* Its lock: the methods of the lock, told of the lock. */
+static inline conc_condition *local(const conc_obj *o) {
+  return o->cls == &conc_condition_class ? (conc_condition *)o : NULL;
+}
 
-static int acquire_slowly(lua_State *L, conc_condition *c) {
+static inline conc_scondition *shared(const conc_obj *o) {
+  return (conc_scondition *)o;
+}
+
+static apr_status_t c_acquire(conc_obj *c, conc_parker *self,
+                              conc_time deadline) {
+  return local(c) ? conc_condition_acquire(local(c), self, deadline)
+                  : conc_scondition_acquire(shared(c), self, deadline);
+}
+
+static apr_status_t c_release(conc_obj *c, conc_parker *self) {
+  return local(c) ? conc_condition_release(local(c), self)
+                  : conc_scondition_release(shared(c), self);
+}
+
+static bool c_locked(const conc_obj *c) {
+  return local(c) ? conc_condition_locked(local(c))
+                  : conc_scondition_locked(shared(c));
+}
+
+static bool c_owned(const conc_obj *c, const conc_parker *self) {
+  return local(c) ? conc_condition_owned(local(c), self)
+                  : conc_scondition_owned(shared(c), self);
+}
+
+static apr_status_t c_wait(conc_obj *c, conc_parker *self, conc_time deadline) {
+  return local(c) ? conc_condition_wait(local(c), self, deadline)
+                  : conc_scondition_wait(shared(c), self, deadline);
+}
+
+static apr_status_t c_notify(conc_obj *c, size_t n, const conc_parker *self) {
+  return local(c) ? conc_condition_notify(local(c), n, self)
+                  : conc_scondition_notify(shared(c), n, self);
+}
+
+/* ---- Its lock: the methods of the lock, told of the lock ---- */
+
+static int acquire_slowly(lua_State *L, conc_obj *c) {
   lc_nomore(L, 2);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   apr_status_t st;
   do
-    st = conc_condition_acquire(c, lc_self(L), deadline);
+    st = c_acquire(c, lc_self(L), deadline);
   while (lc_again(L, st));
   if (st == CONC_MISUSE)
     return luaL_error(L, "cannot acquire an RLock that often");
@@ -37,24 +77,28 @@ Acquire its lock.
 @function acquire
 @tparam[opt] number timeout seconds to wait for at most; nil is for ever, 0 is
 not at all
-@treturn Condition the condition itself; or `false, "timeout"`
+@treturn Condition the condition itself; or `false, "timeout"`; as for the lock,
+it may come with the word "abandoned"
 @raise when the wait is cancelled or interrupted; the lock is not held then
 @usage local held <close> = condition:acquire() -- until the end of the scope
 */
 static int condition_acquire(lua_State *L) {
-  conc_condition *c = check(L);
-  if (lua_gettop(L) == 1 &&
-      conc_condition_acquire(c, lc_self(L), CONC_NOW) == APR_SUCCESS)
-    return 1;
+  conc_obj *c = check(L);
+  if (lua_gettop(L) == 1) {
+    apr_status_t st = c_acquire(c, lc_self(L), CONC_NOW);
+    if (st == APR_SUCCESS)
+      return 1;
+    if (st == CONC_ABANDONED)
+      return lc_acquired(L, st);
+  }
   return acquire_slowly(L, c);
 }
 
-static int release(lua_State *L, conc_condition *c) {
-  if (conc_condition_release(c, lc_self(L)) == APR_SUCCESS)
+static int release(lua_State *L, conc_obj *c) {
+  if (c_release(c, lc_self(L)) == APR_SUCCESS)
     return 0;
   return luaL_error(L, "cannot release a lock that %s",
-                    conc_condition_locked(c) ? "another thread holds"
-                                             : "is not held");
+                    c_locked(c) ? "another thread holds" : "is not held");
 }
 
 /***
@@ -63,7 +107,7 @@ Release its lock.
 @raise when the lock would
 */
 static int condition_release(lua_State *L) {
-  conc_condition *c = check(L);
+  conc_obj *c = check(L);
   lc_nomore(L, 1);
   return release(L, c);
 }
@@ -76,9 +120,9 @@ Does anybody hold its lock?
 @treturn boolean
 */
 static int condition_locked(lua_State *L) {
-  conc_condition *c = check(L);
+  conc_obj *c = check(L);
   lc_nomore(L, 1);
-  lua_pushboolean(L, conc_condition_locked(c));
+  lua_pushboolean(L, c_locked(c));
   return 1;
 }
 
@@ -88,10 +132,10 @@ static int not_held(lua_State *L, const char *verb) {
   return luaL_error(L, "cannot %s on an un-acquired lock", verb);
 }
 
-static apr_status_t await(lua_State *L, conc_condition *c, conc_time deadline) {
+static apr_status_t await(lua_State *L, conc_obj *c, conc_time deadline) {
   apr_status_t st;
   do
-    st = conc_condition_wait(c, lc_self(L), deadline);
+    st = c_wait(c, lc_self(L), deadline);
   while (lc_again(L, st));
   if (st == CONC_MISUSE)
     not_held(L, "wait");
@@ -109,7 +153,7 @@ not at all
 @raise when the lock is not held; when the wait is cancelled or interrupted
 */
 static int condition_wait(lua_State *L) {
-  conc_condition *c = check(L);
+  conc_obj *c = check(L);
   lc_nomore(L, 2);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   return lc_truth(L, await(L, c, deadline));
@@ -138,12 +182,12 @@ cancelled or interrupted
 condition:wait_for(function() return account.value >= 100 end)
 */
 static int condition_wait_for(lua_State *L) {
-  conc_condition *c = check(L);
+  conc_obj *c = check(L);
   lc_nomore(L, 3);
   lc_function(L, 2, "predicate");
   conc_time deadline = lc_deadline(L, 3, "timeout");
   apr_status_t st = APR_SUCCESS;
-  if (!conc_condition_owned(c, lc_self(L)))
+  if (!c_owned(c, lc_self(L)))
     return not_held(L, "wait");
   while (!satisfied(L)) {
     if (st != APR_SUCCESS) {
@@ -155,8 +199,8 @@ static int condition_wait_for(lua_State *L) {
   return 1;
 }
 
-static int notify(lua_State *L, conc_condition *c, size_t n) {
-  if (conc_condition_notify(c, n, lc_self(L)) != APR_SUCCESS)
+static int notify(lua_State *L, conc_obj *c, size_t n) {
+  if (c_notify(c, n, lc_self(L)) != APR_SUCCESS)
     return not_held(L, "notify");
   return 0;
 }
@@ -168,7 +212,7 @@ Let those who have waited longest go on, as soon as they get the lock.
 @raise when the lock is not held
 */
 static int condition_notify(lua_State *L) {
-  conc_condition *c = check(L);
+  conc_obj *c = check(L);
   lc_nomore(L, 2);
   lua_Integer n = lc_optinteger(L, 2, "n", 1, 0, LUA_MAXINTEGER);
   return notify(L, c, (lua_Unsigned)n < SIZE_MAX ? (size_t)n : SIZE_MAX);
@@ -180,7 +224,7 @@ Let all who wait go on, as soon as they get the lock.
 @raise when the lock is not held
 */
 static int condition_notify_all(lua_State *L) {
-  conc_condition *c = check(L);
+  conc_obj *c = check(L);
   lc_nomore(L, 1);
   return notify(L, c, SIZE_MAX);
 }
@@ -196,17 +240,9 @@ static const luaL_Reg metamethods[] = {{"__close", condition_close},
 
 const lc_type lc_condition_type = {
   .cls = &conc_condition_class, .methods = methods, .metamethods = metamethods};
-
-/* The Lock or RLock at 'arg', or NULL when it is nil; raises. */
-static conc_obj *opt_lock(lua_State *L, int arg) {
-  conc_obj *o = lc_test(L, arg, &conc_rlock_class);
-  if (o == NULL)
-    o = lc_test(L, arg, &conc_lock_class);
-  if (o == NULL && !lua_isnoneornil(L, arg))
-    lc_argerror(L, arg, "lock", "Lock or RLock expected, got %s",
-                lc_nameof(L, arg));
-  return o;
-}
+const lc_type lc_scondition_type = {.cls = &conc_scondition_class.cls,
+                                    .methods = methods,
+                                    .metamethods = metamethods};
 
 /***
 Make a condition.
@@ -220,12 +256,26 @@ Condition{lock = lock}
 int lc_condition(lua_State *L) {
   static const char *const names[] = {"lock", NULL};
   lc_options(L, names);
-  conc_obj *lock = opt_lock(L, 1);
+  conc_obj *lock = lc_optlock(L, 1, false, "");
   lc_box *box = lc_newbox(L, &conc_condition_class);
   conc_condition *c;
   apr_status_t st = conc_condition_new(&c, lock);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
   box->obj = (conc_obj *)c;
+  return 1;
+}
+
+/* Condition([lock]) of conc.multiprocessing */
+int lc_scondition(lua_State *L) {
+  static const char *const names[] = {"lock", NULL};
+  lc_options(L, names);
+  conc_obj *lock = lc_optlock(L, 1, true, "");
+  lc_box *box = lc_newbox(L, &conc_scondition_class.cls);
+  conc_scondition *c;
+  apr_status_t st = conc_scondition_new(&c, lock);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  box->obj = &c->proxy.obj;
   return 1;
 }

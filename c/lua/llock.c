@@ -13,19 +13,34 @@ upvalues; it is the same lock there.
 
 #include "core/lock.h"
 
+#include "ipc/slock.h"
 #include "lua/acquired.h"
 #include "lua/types.h"
 
-static conc_lock *check(lua_State *L) {
-  return lc_check(L, 1, &conc_lock_class);
+/* ---- Of this process, or in shared memory ---- */
+
+static conc_obj *check(lua_State *L) {
+  return lc_check_kind(L, &conc_lock_class, &conc_slock_class.cls);
 }
 
-static int acquire_slowly(lua_State *L, conc_lock *l) {
+static inline bool is_local(const conc_obj *o) {
+  return o->cls == &conc_lock_class;
+}
+
+static apr_status_t acquire(conc_obj *l, conc_parker *self,
+                            conc_time deadline) {
+  return is_local(l) ? conc_lock_acquire((conc_lock *)l, self, deadline)
+                     : conc_slock_acquire((conc_slock *)l, self, deadline);
+}
+
+/* ---- Methods ---- */
+
+static int acquire_slowly(lua_State *L, conc_obj *l) {
   lc_nomore(L, 2);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   apr_status_t st;
   do
-    st = conc_lock_acquire(l, lc_self(L), deadline);
+    st = acquire(l, lc_self(L), deadline);
   while (lc_again(L, st));
   return lc_acquired(L, st);
 }
@@ -35,19 +50,30 @@ Wait until the lock is free, and hold it.
 @function acquire
 @tparam[opt] number timeout seconds to wait for at most; nil is for ever, 0 is
 not at all
-@treturn Lock the lock itself; or `false, "timeout"`
+@treturn Lock the lock itself; or `false, "timeout"`. A lock of
+`conc.multiprocessing` whose holder's process has died comes with the word
+"abandoned", once
 @raise when the wait is cancelled or interrupted; the lock is not held then
 @usage local held <close> = lock:acquire() -- until the end of the scope
 */
 static int lock_acquire(lua_State *L) {
-  conc_lock *l = check(L);
-  if (lua_gettop(L) == 1 && conc_latch_try(&l->latch))
-    return 1;
+  conc_obj *l = check(L);
+  if (lua_gettop(L) == 1) {
+    if (is_local(l) && conc_latch_try(&((conc_lock *)l)->latch))
+      return 1;
+    apr_status_t st = acquire(l, NULL, CONC_NOW);
+    if (st == APR_SUCCESS)
+      return 1;
+    if (st == CONC_ABANDONED)
+      return lc_acquired(L, st);
+  }
   return acquire_slowly(L, l);
 }
 
-static int release(lua_State *L, conc_lock *l) {
-  if (conc_lock_release(l) != APR_SUCCESS)
+static int release(lua_State *L, conc_obj *l) {
+  apr_status_t st = is_local(l) ? conc_lock_release((conc_lock *)l)
+                                : conc_slock_release((conc_slock *)l);
+  if (st != APR_SUCCESS)
     return luaL_error(L, "cannot release a lock that is not held");
   return 0;
 }
@@ -58,7 +84,7 @@ Free the lock. Any thread may do so.
 @raise when the lock is free; it stays so
 */
 static int lock_release(lua_State *L) {
-  conc_lock *l = check(L);
+  conc_obj *l = check(L);
   lc_nomore(L, 1);
   return release(L, l);
 }
@@ -71,9 +97,10 @@ Does anybody hold it?
 @treturn boolean
 */
 static int lock_locked(lua_State *L) {
-  conc_lock *l = check(L);
+  conc_obj *l = check(L);
   lc_nomore(L, 1);
-  lua_pushboolean(L, conc_lock_locked(l));
+  lua_pushboolean(L, is_local(l) ? conc_lock_locked((conc_lock *)l)
+                                 : conc_slock_locked((conc_slock *)l));
   return 1;
 }
 
@@ -86,6 +113,8 @@ static const luaL_Reg metamethods[] = {{"__close", lock_close}, {NULL, NULL}};
 
 const lc_type lc_lock_type = {
   .cls = &conc_lock_class, .methods = methods, .metamethods = metamethods};
+const lc_type lc_slock_type = {
+  .cls = &conc_slock_class.cls, .methods = methods, .metamethods = metamethods};
 
 /***
 Make a lock, which is free.
@@ -100,5 +129,18 @@ int lc_lock(lua_State *L) {
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
   box->obj = &l->obj;
+  return 1;
+}
+
+/* Lock() of conc.multiprocessing */
+int lc_slock(lua_State *L) {
+  static const char *const names[] = {NULL};
+  lc_options(L, names);
+  lc_box *box = lc_newbox(L, &conc_slock_class.cls);
+  conc_slock *l;
+  apr_status_t st = conc_slock_new(&l);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  box->obj = &l->proxy.obj;
   return 1;
 }

@@ -9,19 +9,40 @@ only that thread may release it.
 
 #include "core/rlock.h"
 
+#include "core/lock.h"
+#include "ipc/srlock.h"
 #include "lua/acquired.h"
 #include "lua/types.h"
 
-static conc_rlock *check(lua_State *L) {
-  return lc_check(L, 1, &conc_rlock_class);
+/* ---- Of this process, or in shared memory ---- */
+
+static conc_obj *check(lua_State *L) {
+  return lc_check_kind(L, &conc_rlock_class, &conc_srlock_class.cls);
 }
 
-static int acquire_slowly(lua_State *L, conc_rlock *l) {
+static inline bool is_local(const conc_obj *o) {
+  return o->cls == &conc_rlock_class;
+}
+
+static apr_status_t acquire(conc_obj *l, conc_parker *self,
+                            conc_time deadline) {
+  return is_local(l) ? conc_rlock_acquire((conc_rlock *)l, self, deadline)
+                     : conc_srlock_acquire((conc_srlock *)l, self, deadline);
+}
+
+static bool locked(const conc_obj *l) {
+  return is_local(l) ? conc_rlock_locked((const conc_rlock *)l)
+                     : conc_srlock_locked((const conc_srlock *)l);
+}
+
+/* ---- Methods ---- */
+
+static int acquire_slowly(lua_State *L, conc_obj *l) {
   lc_nomore(L, 2);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   apr_status_t st;
   do
-    st = conc_rlock_acquire(l, lc_self(L), deadline);
+    st = acquire(l, lc_self(L), deadline);
   while (lc_again(L, st));
   if (st == CONC_MISUSE)
     return luaL_error(L, "cannot acquire an RLock that often");
@@ -34,22 +55,31 @@ if this thread does already.
 @function acquire
 @tparam[opt] number timeout seconds to wait for at most; nil is for ever, 0 is
 not at all
-@treturn RLock the lock itself; or `false, "timeout"`
+@treturn RLock the lock itself; or `false, "timeout"`. A lock of
+`conc.multiprocessing` whose holder's process has died comes with the word
+"abandoned", once
 @raise when the wait is cancelled or interrupted; the lock is not held then
 @usage local held <close> = rlock:acquire() -- until the end of the scope
 */
 static int rlock_acquire(lua_State *L) {
-  conc_rlock *l = check(L);
-  if (lua_gettop(L) == 1 &&
-      conc_rlock_acquire(l, lc_self(L), CONC_NOW) == APR_SUCCESS)
-    return 1;
+  conc_obj *l = check(L);
+  if (lua_gettop(L) == 1) {
+    apr_status_t st = acquire(l, lc_self(L), CONC_NOW);
+    if (st == APR_SUCCESS)
+      return 1;
+    if (st == CONC_ABANDONED)
+      return lc_acquired(L, st);
+  }
   return acquire_slowly(L, l);
 }
 
-static int release(lua_State *L, conc_rlock *l) {
-  if (conc_rlock_release(l, lc_self(L)) == APR_SUCCESS)
+static int release(lua_State *L, conc_obj *l) {
+  conc_parker *self = lc_self(L);
+  apr_status_t st = is_local(l) ? conc_rlock_release((conc_rlock *)l, self)
+                                : conc_srlock_release((conc_srlock *)l, self);
+  if (st == APR_SUCCESS)
     return 0;
-  return luaL_error(L, conc_rlock_locked(l)
+  return luaL_error(L, locked(l)
                          ? "cannot release an RLock that another thread holds"
                          : "cannot release an RLock that is not held");
 }
@@ -60,7 +90,7 @@ Give one level back; with the last the lock is free.
 @raise unless this thread holds it
 */
 static int rlock_release(lua_State *L) {
-  conc_rlock *l = check(L);
+  conc_obj *l = check(L);
   lc_nomore(L, 1);
   return release(L, l);
 }
@@ -73,9 +103,9 @@ Does any thread hold it?
 @treturn boolean
 */
 static int rlock_locked(lua_State *L) {
-  conc_rlock *l = check(L);
+  conc_obj *l = check(L);
   lc_nomore(L, 1);
-  lua_pushboolean(L, conc_rlock_locked(l));
+  lua_pushboolean(L, locked(l));
   return 1;
 }
 
@@ -88,6 +118,9 @@ static const luaL_Reg metamethods[] = {{"__close", rlock_close}, {NULL, NULL}};
 
 const lc_type lc_rlock_type = {
   .cls = &conc_rlock_class, .methods = methods, .metamethods = metamethods};
+const lc_type lc_srlock_type = {.cls = &conc_srlock_class.cls,
+                                .methods = methods,
+                                .metamethods = metamethods};
 
 /***
 Make a lock, which is free.
@@ -103,4 +136,37 @@ int lc_rlock(lua_State *L) {
     return lc_fail(L, st);
   box->obj = &l->obj;
   return 1;
+}
+
+/* RLock() of conc.multiprocessing */
+int lc_srlock(lua_State *L) {
+  static const char *const names[] = {NULL};
+  lc_options(L, names);
+  lc_box *box = lc_newbox(L, &conc_srlock_class.cls);
+  conc_srlock *l;
+  apr_status_t st = conc_srlock_new(&l);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  box->obj = &l->proxy.obj;
+  return 1;
+}
+
+conc_obj *lc_optlock(lua_State *L, int arg, bool shared, const char * or) {
+  static const conc_class *const locks[2][2] = {
+    {&conc_rlock_class, &conc_lock_class},
+    {&conc_srlock_class.cls, &conc_slock_class.cls}};
+  for (int i = 0; i < 2; i++) {
+    conc_obj *o = lc_test(L, arg, locks[shared][i]);
+    if (o != NULL)
+      return o;
+  }
+  if (lua_isnoneornil(L, arg))
+    return NULL;
+  bool other = lc_test(L, arg, locks[!shared][0]) != NULL ||
+               lc_test(L, arg, locks[!shared][1]) != NULL;
+  const char *module = shared ? "multiprocessing" : "threading";
+  lc_argerror(L, arg, "lock", "%sLock or RLock%s%s expected, got %s%s", or,
+              other ? " of conc." : "", other ? module : "", lc_nameof(L, arg),
+              other ? " of another module" : "");
+  return NULL;
 }

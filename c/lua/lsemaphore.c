@@ -6,25 +6,68 @@ never has more than it began with.
 
 #include "core/semaphore.h"
 
+#include "ipc/ssemaphore.h"
 #include "lua/acquired.h"
 #include "lua/types.h"
 
-/* Both kinds have the same methods. */
-static conc_semaphore *check(lua_State *L) {
-  conc_obj *o = lc_test(L, 1, &conc_semaphore_class);
-  if (o == NULL)
-    o = lc_test(L, 1, &conc_bounded_class);
-  if (o == NULL)
+/* ---- Bounded or not, of this process or in shared memory ---- */
+
+static conc_obj *check(lua_State *L) {
+  conc_obj *o = lc_testany(L, 1);
+  if (o == NULL ||
+      (o->cls != &conc_semaphore_class && o->cls != &conc_bounded_class &&
+       o->cls != &conc_ssemaphore_class.cls &&
+       o->cls != &conc_sbounded_class.cls))
     lc_typeerror(L, 1, &conc_semaphore_class);
-  return (conc_semaphore *)o;
+  return o;
 }
 
-static int acquire_slowly(lua_State *L, conc_semaphore *s) {
+static inline conc_semaphore *local(const conc_obj *o) {
+  bool is = o->cls == &conc_semaphore_class || o->cls == &conc_bounded_class;
+  return is ? (conc_semaphore *)o : NULL;
+}
+
+static inline conc_ssemaphore *shared(const conc_obj *o) {
+  return (conc_ssemaphore *)o;
+}
+
+static bool is_bounded(const conc_obj *o) {
+  return o->cls == &conc_bounded_class || o->cls == &conc_sbounded_class.cls;
+}
+
+static bool try_acquire(conc_obj *s) {
+  return local(s) ? conc_semaphore_try(local(s))
+                  : conc_ssemaphore_try(shared(s));
+}
+
+static apr_status_t s_acquire(conc_obj *s, conc_parker *self,
+                              conc_time deadline) {
+  return local(s) ? conc_semaphore_acquire(local(s), self, deadline)
+                  : conc_ssemaphore_acquire(shared(s), self, deadline);
+}
+
+static apr_status_t s_release(conc_obj *s, uint32_t n) {
+  return local(s) ? conc_semaphore_release(local(s), n)
+                  : conc_ssemaphore_release(shared(s), n);
+}
+
+static uint32_t value_of(const conc_obj *s) {
+  return local(s) ? conc_semaphore_value(local(s))
+                  : conc_ssemaphore_value(shared(s));
+}
+
+static uint32_t most_of(const conc_obj *s) {
+  return local(s) ? local(s)->most : conc_ssemaphore_at(shared(s))->most;
+}
+
+/* ---- Methods ---- */
+
+static int acquire_slowly(lua_State *L, conc_obj *s) {
   lc_nomore(L, 2);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   apr_status_t st;
   do
-    st = conc_semaphore_acquire(s, lc_self(L), deadline);
+    st = s_acquire(s, lc_self(L), deadline);
   while (lc_again(L, st));
   return lc_acquired(L, st);
 }
@@ -39,21 +82,21 @@ not at all
 @usage local permit <close> = semaphore:acquire() -- until the end of the scope
 */
 static int semaphore_acquire(lua_State *L) {
-  conc_semaphore *s = check(L);
-  if (lua_gettop(L) == 1 && conc_semaphore_try(s))
+  conc_obj *s = check(L);
+  if (lua_gettop(L) == 1 && try_acquire(s))
     return 1;
   return acquire_slowly(L, s);
 }
 
-static int release(lua_State *L, conc_semaphore *s, uint32_t n) {
-  if (conc_semaphore_release(s, n) == APR_SUCCESS)
+static int release(lua_State *L, conc_obj *s, uint32_t n) {
+  if (s_release(s, n) == APR_SUCCESS)
     return 0;
   return luaL_error(L,
-                    s->obj.cls == &conc_bounded_class
+                    is_bounded(s)
                       ? "cannot release a BoundedSemaphore above its initial "
                         "value %d"
                       : "cannot release a Semaphore above %d",
-                    (int)s->most);
+                    (int)most_of(s));
 }
 
 /***
@@ -64,7 +107,7 @@ Give permits.
 more than 2147483647; nothing is changed then
 */
 static int semaphore_release(lua_State *L) {
-  conc_semaphore *s = check(L);
+  conc_obj *s = check(L);
   lc_nomore(L, 2);
   return release(L, s,
                  (uint32_t)lc_optinteger(L, 2, "n", 1, 1, CONC_SEMAPHORE_MAX));
@@ -78,9 +121,9 @@ Permits left, a moment ago.
 @treturn integer
 */
 static int semaphore_value(lua_State *L) {
-  conc_semaphore *s = check(L);
+  conc_obj *s = check(L);
   lc_nomore(L, 1);
-  lua_pushinteger(L, (lua_Integer)conc_semaphore_value(s));
+  lua_pushinteger(L, (lua_Integer)value_of(s));
   return 1;
 }
 
@@ -96,12 +139,21 @@ const lc_type lc_semaphore_type = {
   .cls = &conc_semaphore_class, .methods = methods, .metamethods = metamethods};
 const lc_type lc_bounded_type = {
   .cls = &conc_bounded_class, .methods = methods, .metamethods = metamethods};
+const lc_type lc_ssemaphore_type = {.cls = &conc_ssemaphore_class.cls,
+                                    .methods = methods,
+                                    .metamethods = metamethods};
+const lc_type lc_sbounded_type = {.cls = &conc_sbounded_class.cls,
+                                  .methods = methods,
+                                  .metamethods = metamethods};
 
-static int make(lua_State *L, const conc_class *cls) {
+static uint32_t check_value(lua_State *L) {
   static const char *const names[] = {"value", NULL};
   lc_options(L, names);
-  uint32_t value =
-    (uint32_t)lc_optinteger(L, 1, "value", 1, 0, CONC_SEMAPHORE_MAX);
+  return (uint32_t)lc_optinteger(L, 1, "value", 1, 0, CONC_SEMAPHORE_MAX);
+}
+
+static int make(lua_State *L, const conc_class *cls) {
+  uint32_t value = check_value(L);
   lc_box *box = lc_newbox(L, cls);
   conc_semaphore *s;
   apr_status_t st = conc_semaphore_new(&s, cls, value);
@@ -126,3 +178,21 @@ Make a semaphore that never has more permits than at first.
 @tparam[opt=1] integer value
 */
 int lc_bounded(lua_State *L) { return make(L, &conc_bounded_class); }
+
+static int make_shared(lua_State *L, const conc_shared_class *cls) {
+  uint32_t value = check_value(L);
+  lc_box *box = lc_newbox(L, &cls->cls);
+  conc_ssemaphore *s;
+  apr_status_t st = conc_ssemaphore_new(&s, cls, value);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  box->obj = &s->proxy.obj;
+  return 1;
+}
+
+/* Semaphore([value]) and BoundedSemaphore([value]) of conc.multiprocessing */
+int lc_ssemaphore(lua_State *L) {
+  return make_shared(L, &conc_ssemaphore_class);
+}
+
+int lc_sbounded(lua_State *L) { return make_shared(L, &conc_sbounded_class); }

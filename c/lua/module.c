@@ -5,6 +5,7 @@
 #include "base/init.h"
 #include "base/mem.h"
 #include "core/blob.h"
+#include "ipc/heap.h"
 #include "lua/errors.h"
 #include "lua/lprocess.h"
 #include "lua/names.h"
@@ -70,7 +71,7 @@ static int sendable(lua_State *L) {
 static int stats(lua_State *L) {
   lc_state *S = lc_get(L);
   lc_nomore(L, 0);
-  lua_createtable(L, 0, 3);
+  lua_createtable(L, 0, 4);
   lua_pushinteger(L, (lua_Integer)conc_obj_count());
   lua_setfield(L, -2, "objects");
   lua_pushinteger(L, (lua_Integer)conc_blob_count());
@@ -78,6 +79,8 @@ static int stats(lua_State *L) {
   lua_pushinteger(
     L, S->root == NULL ? 0 : (lua_Integer)conc_root_threads(S->root, NULL, 0));
   lua_setfield(L, -2, "threads");
+  lua_pushinteger(L, (lua_Integer)conc_heap_used().blocks);
+  lua_setfield(L, -2, "shared");
   return 1;
 }
 
@@ -124,6 +127,16 @@ static const luaL_Reg functions[] = {{"sleep", do_sleep},
                                      {"ThreadPoolExecutor", lc_executor},
                                      {NULL, NULL}};
 
+/* Those of conc.multiprocessing that threading has too: core.shared. */
+static const luaL_Reg shared[] = {{"Lock", lc_slock},
+                                  {"RLock", lc_srlock},
+                                  {"Condition", lc_scondition},
+                                  {"Semaphore", lc_ssemaphore},
+                                  {"BoundedSemaphore", lc_sbounded},
+                                  {"Event", lc_sevent},
+                                  {"Barrier", lc_sbarrier},
+                                  {NULL, NULL}};
+
 LC_EXPORT int luaopen_conc_core(lua_State *L) {
   apr_status_t st = conc_init();
   luaL_checkversion(L);
@@ -139,6 +152,9 @@ LC_EXPORT int luaopen_conc_core(lua_State *L) {
   lua_newtable(L);
   lc_setfuncs(L, lc_dict_functions);
   lua_setfield(L, -2, "dict");
+  lua_newtable(L);
+  lc_setfuncs(L, shared);
+  lua_setfield(L, -2, "shared");
   lc_push_error_class(L);
   lua_setfield(L, -2, "Error");
   lua_pushliteral(L, VERSION);

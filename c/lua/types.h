@@ -9,7 +9,9 @@ extern const lc_type lc_lock_type, lc_rlock_type, lc_condition_type,
   lc_semaphore_type, lc_bounded_type, lc_event_type, lc_barrier_type,
   lc_fifo_type, lc_lifo_type, lc_priority_type, lc_simple_type, lc_value_type,
   lc_array_type, lc_dict_type, lc_local_type, lc_thread_type, lc_future_type,
-  lc_executor_type, lc_row_type, lc_process_type;
+  lc_executor_type, lc_row_type, lc_slock_type, lc_srlock_type,
+  lc_scondition_type, lc_ssemaphore_type, lc_sbounded_type, lc_sevent_type,
+  lc_sbarrier_type, lc_process_type;
 
 int lc_lock(lua_State *L);      /* Lock() */
 int lc_rlock(lua_State *L);     /* RLock() */
@@ -18,17 +20,25 @@ int lc_semaphore(lua_State *L); /* Semaphore([value]) */
 int lc_bounded(lua_State *L);   /* BoundedSemaphore([value]) */
 int lc_event(lua_State *L);     /* Event() */
 int lc_barrier(lua_State *L);   /* Barrier(parties [, action [, timeout]]) */
-int lc_fifo(lua_State *L);      /* Queue([maxsize]) */
-int lc_lifo(lua_State *L);      /* LifoQueue([maxsize]) */
-int lc_priority(lua_State *L);  /* PriorityQueue([maxsize]) */
-int lc_simple(lua_State *L);    /* SimpleQueue() */
-int lc_value(lua_State *L);     /* Value(type [, value]) */
-int lc_array(lua_State *L);     /* Array(type, n | sequence) */
-int lc_dict(lua_State *L);      /* Dict([table]) */
-int lc_local(lua_State *L);     /* Local([init [, args]]) */
-int lc_thread(lua_State *L);    /* Thread{target =, args =, ...} */
-int lc_executor(lua_State *L);  /* ThreadPoolExecutor([max_workers]) */
-int lc_select(lua_State *L);    /* select{case, ..., timeout =} */
+/* Their twins in conc.multiprocessing. */
+int lc_slock(lua_State *L);
+int lc_srlock(lua_State *L);
+int lc_scondition(lua_State *L);
+int lc_ssemaphore(lua_State *L);
+int lc_sbounded(lua_State *L);
+int lc_sevent(lua_State *L);
+int lc_sbarrier(lua_State *L);
+int lc_fifo(lua_State *L);     /* Queue([maxsize]) */
+int lc_lifo(lua_State *L);     /* LifoQueue([maxsize]) */
+int lc_priority(lua_State *L); /* PriorityQueue([maxsize]) */
+int lc_simple(lua_State *L);   /* SimpleQueue() */
+int lc_value(lua_State *L);    /* Value(type [, value]) */
+int lc_array(lua_State *L);    /* Array(type, n | sequence) */
+int lc_dict(lua_State *L);     /* Dict([table]) */
+int lc_local(lua_State *L);    /* Local([init [, args]]) */
+int lc_thread(lua_State *L);   /* Thread{target =, args =, ...} */
+int lc_executor(lua_State *L); /* ThreadPoolExecutor([max_workers]) */
+int lc_select(lua_State *L);   /* select{case, ..., timeout =} */
 /* Push a new pending Future. */
 struct conc_future *lc_newfuture(lua_State *L);
 int lc_first_done(lua_State *L); /* first_done(futures [, timeout]) */

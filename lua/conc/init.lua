@@ -15,8 +15,8 @@ local conc = {
   register = core.register,
   threading = require "conc.threading",
   queue = require "conc.queue",
-  multiprocessing = require "conc.multiprocessing",
   futures = require "conc.futures",
+  multiprocessing = require "conc.multiprocessing",
 }
 
 return conc

@@ -15,6 +15,11 @@ local multiprocessing = {
   cpu_count = core.cpu_count,
 }
 
+-- What is in shared memory.
+for name, constructor in pairs(core.shared) do
+  multiprocessing[name] = constructor
+end
+
 -- Start methods ------------------------------------------------------------
 
 local methods = {"spawn", "forkserver"}

@@ -1,6 +1,7 @@
 ---@meta conc.multiprocessing
 
----Processes, and what they synchronize with.
+---Processes, and what they synchronize with. Locks and their kin have the methods
+---of those of conc.threading.
 ---@class conc.multiprocessing
 local multiprocessing = {}
 
@@ -116,5 +117,39 @@ function multiprocessing.set_executable(path) end
 
 ---@param names string[] of modules
 function multiprocessing.set_forkserver_preload(names) end
+
+---@return conc.Lock
+---@nodiscard
+function multiprocessing.Lock() end
+
+---@return conc.RLock
+---@nodiscard
+function multiprocessing.RLock() end
+
+---@param lock? conc.Lock|conc.RLock of conc.multiprocessing
+---@return conc.Condition
+---@nodiscard
+function multiprocessing.Condition(lock) end
+
+---@param value? integer
+---@return conc.Semaphore
+---@nodiscard
+function multiprocessing.Semaphore(value) end
+
+---@param value? integer
+---@return conc.BoundedSemaphore
+---@nodiscard
+function multiprocessing.BoundedSemaphore(value) end
+
+---@return conc.Event
+---@nodiscard
+function multiprocessing.Event() end
+
+---@param parties integer
+---@param action? function
+---@param timeout? number
+---@return conc.Barrier
+---@nodiscard
+function multiprocessing.Barrier(parties, action, timeout) end
 
 return multiprocessing
