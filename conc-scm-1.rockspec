@@ -56,6 +56,7 @@ local common = {
   "c/ipc/process.c",
   "c/ipc/robust.c",
   "c/ipc/sbarrier.c",
+  "c/ipc/scells.c",
   "c/ipc/scondition.c",
   "c/ipc/sevent.c",
   "c/ipc/sgate.c",

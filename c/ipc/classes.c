@@ -1,5 +1,6 @@
 #include "ipc/parcel.h"
 #include "ipc/sbarrier.h"
+#include "ipc/scells.h"
 #include "ipc/scondition.h"
 #include "ipc/sevent.h"
 #include "ipc/sline.h"
@@ -17,4 +18,6 @@ const conc_shared_class *const conc_shared_classes[CONC_SHARED_CLASSES] = {
   [CONC_SHARED_TURN] = &conc_sturn_class,
   [CONC_SHARED_CONDITION] = &conc_scondition_class,
   [CONC_SHARED_BARRIER] = &conc_sbarrier_class,
+  [CONC_SHARED_VALUE] = &conc_svalue_class,
+  [CONC_SHARED_ARRAY] = &conc_sarray_class,
 };

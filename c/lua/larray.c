@@ -21,7 +21,7 @@ series of such. The types are those of @{Value}.
 
 /* The first of at most so many arguments. */
 static conc_cells *check(lua_State *L, int most) {
-  conc_cells *c = lc_check(L, 1, &conc_array_class);
+  conc_cells *c = lcell_check(L, &conc_array_class, &conc_sarray_class);
   lc_nomore(L, most);
   return c;
 }
@@ -92,9 +92,9 @@ or RLock; false, nothing. May be in a table of options, `{lock = …}`
 Array{type = "d", size = 100, lock = false}
 Array{type = "u8", values = {1, 2, 3}}
 */
-int lc_array(lua_State *L) {
+static int make(lua_State *L, const conc_class *cls) {
   static const char *const names[] = {"type", "values", "lock", "size", NULL};
-  conc_cells_conf conf = {.cls = &conc_array_class};
+  conc_cells_conf conf = {.cls = cls};
   lcell_batch *values = NULL;
   if (lua_gettop(L) > 3)
     lc_nomore(L, 3); /* 'size' is for the table only */
@@ -116,6 +116,11 @@ int lc_array(lua_State *L) {
   return 1;
 }
 
+int lc_array(lua_State *L) { return make(L, &conc_array_class); }
+
+/* Array(type, n | sequence [, lock]) of conc.multiprocessing */
+int lc_sarray(lua_State *L) { return make(L, &conc_sarray_class.cls); }
+
 /***
 A new Array with the same type and elements, and a lock of its own.
 @function copy
@@ -123,10 +128,8 @@ A new Array with the same type and elements, and a lock of its own.
 */
 static int copy(lua_State *L) {
   conc_cells *c = check(L, 1);
-  conc_cells_conf conf = {.cls = &conc_array_class,
-                          .type = c->type,
-                          .n = c->n,
-                          .lockless = c->lockless};
+  conc_cells_conf conf = {
+    .cls = c->obj.cls, .type = c->type, .n = c->n, .lockless = c->lockless};
   conc_cells *twin = lcell_new(L, &conf);
   for (size_t i = 0; i < c->n; i++)
     store(twin, i, load(c, i));
@@ -348,7 +351,7 @@ static int other_index(lua_State *L, conc_cells *c) {
 }
 
 static int meta_index(lua_State *L) {
-  conc_cells *c = lc_check(L, 1, &conc_array_class);
+  conc_cells *c = lcell_check(L, &conc_array_class, &conc_sarray_class);
   lua_Unsigned i = lua_isinteger(L, 2) ? (lua_Unsigned)lua_tointeger(L, 2) : 0;
   if (i - 1 >= c->n)
     return other_index(L, c);
@@ -357,7 +360,7 @@ static int meta_index(lua_State *L) {
 }
 
 static int meta_newindex(lua_State *L) {
-  conc_cells *c = lc_check(L, 1, &conc_array_class);
+  conc_cells *c = lcell_check(L, &conc_array_class, &conc_sarray_class);
   return lcell_set(L, check_element(L, c), &c->type, 3);
 }
 
@@ -426,3 +429,6 @@ static const luaL_Reg metamethods[] = {
 
 const lc_type lc_array_type = {
   .cls = &conc_array_class, .methods = methods, .metamethods = metamethods};
+const lc_type lc_sarray_type = {.cls = &conc_sarray_class.cls,
+                                .methods = methods,
+                                .metamethods = metamethods};

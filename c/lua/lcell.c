@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "lua/acquired.h"
 #include "lua/types.h"
 
 /* ---- Making ---- */
@@ -17,9 +18,8 @@ conc_cell_type lcell_type(lua_State *L, int arg) {
   return type;
 }
 
-static conc_obj *test_lock(lua_State *L, int idx) {
-  conc_obj *o = lc_test(L, idx, lc_rlock_type.cls);
-  return o != NULL ? o : lc_test(L, idx, lc_lock_type.cls);
+static bool is_shared_class(const conc_class *cls) {
+  return cls == &conc_svalue_class.cls || cls == &conc_sarray_class.cls;
 }
 
 /* {lock = x} at 'arg': put x in its place. */
@@ -47,16 +47,26 @@ void lcell_lock_option(lua_State *L, int arg, conc_cells_conf *conf) {
     conf->lockless = !lua_toboolean(L, arg);
     return;
   }
-  conf->lock = test_lock(L, arg);
-  if (conf->lock == NULL)
-    lc_argerror(L, arg, "lock", "boolean, Lock or RLock expected, got %s",
-                lc_nameof(L, arg));
+  bool shared = is_shared_class(conf->cls);
+  conf->lock = lc_optlock(L, arg, shared, "boolean, ");
   lc_remember(L, arg);
+}
+
+static conc_cells *new_shared(lua_State *L, lc_box *box,
+                              const conc_cells_conf *conf) {
+  conc_scells *s;
+  apr_status_t st = conc_scells_new(&s, conf);
+  if (st != APR_SUCCESS)
+    lc_fail(L, st);
+  box->obj = &s->proxy.obj;
+  return &s->view;
 }
 
 conc_cells *lcell_new(lua_State *L, const conc_cells_conf *conf) {
   conc_cells *c;
   lc_box *box = lc_newbox(L, conf->cls);
+  if (is_shared_class(conf->cls))
+    return new_shared(L, box, conf);
   apr_status_t st = conc_cells_new(&c, conf);
   if (st != APR_SUCCESS)
     lc_fail(L, st);
@@ -66,7 +76,9 @@ conc_cells *lcell_new(lua_State *L, const conc_cells_conf *conf) {
 
 int lcell_get_lock(lua_State *L, conc_cells *c) {
   conc_obj *lock;
-  apr_status_t st = conc_cells_lock(c, &lock);
+  apr_status_t st = is_shared_class(c->obj.cls)
+                      ? conc_scells_lock(conc_scells_of(c), &lock)
+                      : conc_cells_lock(c, &lock);
   if (st == CONC_MISUSE)
     return luaL_error(L, "this %s was made with lock = false",
                       c->obj.cls->name);
@@ -224,7 +236,8 @@ static lcell_batch *batch_of_string(lua_State *L, int arg,
 lcell_batch *lcell_values(lua_State *L, int arg, const conc_cell_type *type) {
   if (lua_type(L, arg) == LUA_TSTRING && is_char(type))
     return batch_of_string(L, arg, type);
-  if (!lua_istable(L, arg) && lc_test(L, arg, &conc_array_class) == NULL)
+  if (!lua_istable(L, arg) && lc_test(L, arg, &conc_array_class) == NULL &&
+      lc_test(L, arg, &conc_sarray_class.cls) == NULL)
     lc_argerror(L, arg, "values", "sequence expected, got %s",
                 lc_nameof(L, arg));
   return batch_of_sequence(L, arg, type);

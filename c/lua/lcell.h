@@ -9,15 +9,29 @@
 #include <lua.h>
 
 #include "core/cells.h"
+#include "ipc/scells.h"
 #include "lua/state.h"
+
+/*
+ * The cells at 1, which are of this process's class, or in shared memory and
+ * of the other one; raises.
+ */
+static inline conc_cells *lcell_check(lua_State *L, const conc_class *local,
+                                      const conc_shared_class *shared) {
+  const lc_box *b = lc_isbox(L, 1);
+  conc_obj *o = b == NULL ? NULL : lc_content(b);
+  if (o == NULL || (o->cls != local && o->cls != &shared->cls))
+    lc_typeerror(L, 1, local);
+  return o->cls == local ? (conc_cells *)o : &((conc_scells *)o)->view;
+}
 
 /* The typecode at 'arg'; raises. */
 conc_cell_type lcell_type(lua_State *L, int arg);
 
 /*
- * The 'lock' option at 'arg' for a new object: nil or true, false, a Lock or
- * RLock, or a table with such a field 'lock'; raises.  The lock stays where
- * it is on the stack.
+ * The 'lock' option at 'arg' for a new object of conf->cls: nil or true, false,
+ * a Lock or RLock of the same kind, or a table with such a field 'lock';
+ * raises.  The lock stays where it is on the stack.
  */
 void lcell_lock_option(lua_State *L, int arg, conc_cells_conf *conf);
 

@@ -35,7 +35,7 @@ integer of Lua, and -1 is their largest number. `f32` rounds.
 
 /* The first of at most so many arguments. */
 static conc_cells *check(lua_State *L, int most) {
-  conc_cells *c = lc_check(L, 1, &conc_value_class);
+  conc_cells *c = lcell_check(L, &conc_value_class, &conc_svalue_class);
   lc_nomore(L, most);
   return c;
 }
@@ -51,9 +51,9 @@ or RLock; false, nothing. May be in a table of options, `{lock = …}`
 @usage Value("i", 5)
 Value{type = "d", value = 0.5, lock = false}
 */
-int lc_value(lua_State *L) {
+static int make(lua_State *L, const conc_class *cls) {
   static const char *const names[] = {"type", "value", "lock", NULL};
-  conc_cells_conf conf = {.cls = &conc_value_class, .n = 1};
+  conc_cells_conf conf = {.cls = cls, .n = 1};
   uint64_t bits = 0;
   lc_options(L, names);
   conf.type = lcell_type(L, 1);
@@ -64,6 +64,11 @@ int lc_value(lua_State *L) {
   conc_cell_store(c->elements, conf.type.kind, bits);
   return 1;
 }
+
+int lc_value(lua_State *L) { return make(L, &conc_value_class); }
+
+/* Value(type [, value [, lock]]) of conc.multiprocessing */
+int lc_svalue(lua_State *L) { return make(L, &conc_svalue_class.cls); }
 
 /***
 Read it; the same as `n.value`.
@@ -159,7 +164,7 @@ static bool is_value(lua_State *L, int idx) {
 
 /* The method table is upvalue 2. */
 static int meta_index(lua_State *L) {
-  conc_cells *c = lc_check(L, 1, &conc_value_class);
+  conc_cells *c = lcell_check(L, &conc_value_class, &conc_svalue_class);
   if (is_value(L, 2)) {
     lcell_push(L, &c->type, conc_cell_load(c->elements, c->type.kind));
     return 1;
@@ -170,7 +175,7 @@ static int meta_index(lua_State *L) {
 }
 
 static int meta_newindex(lua_State *L) {
-  conc_cells *c = lc_check(L, 1, &conc_value_class);
+  conc_cells *c = lcell_check(L, &conc_value_class, &conc_svalue_class);
   if (!is_value(L, 2))
     lc_argerror(L, 2, "key", "a Value has one field, 'value', and not '%s'",
                 luaL_tolstring(L, 2, NULL));
@@ -197,3 +202,6 @@ static const luaL_Reg metamethods[] = {{"__index", meta_index},
 
 const lc_type lc_value_type = {
   .cls = &conc_value_class, .methods = methods, .metamethods = metamethods};
+const lc_type lc_svalue_type = {.cls = &conc_svalue_class.cls,
+                                .methods = methods,
+                                .metamethods = metamethods};

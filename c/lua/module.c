@@ -135,6 +135,8 @@ static const luaL_Reg shared[] = {{"Lock", lc_slock},
                                   {"BoundedSemaphore", lc_sbounded},
                                   {"Event", lc_sevent},
                                   {"Barrier", lc_sbarrier},
+                                  {"Value", lc_svalue},
+                                  {"Array", lc_sarray},
                                   {NULL, NULL}};
 
 LC_EXPORT int luaopen_conc_core(lua_State *L) {

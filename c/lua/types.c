@@ -31,5 +31,7 @@ const lc_type *const lc_types[] = {&lc_future_type,
                                    &lc_sevent_type,
                                    &lc_sbarrier_type,
                                    &lc_process_type,
+                                   &lc_svalue_type,
+                                   &lc_sarray_type,
                                    &blob_type,
                                    NULL};

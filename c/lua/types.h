@@ -11,7 +11,7 @@ extern const lc_type lc_lock_type, lc_rlock_type, lc_condition_type,
   lc_array_type, lc_dict_type, lc_local_type, lc_thread_type, lc_future_type,
   lc_executor_type, lc_row_type, lc_slock_type, lc_srlock_type,
   lc_scondition_type, lc_ssemaphore_type, lc_sbounded_type, lc_sevent_type,
-  lc_sbarrier_type, lc_process_type;
+  lc_sbarrier_type, lc_svalue_type, lc_sarray_type, lc_process_type;
 
 int lc_lock(lua_State *L);      /* Lock() */
 int lc_rlock(lua_State *L);     /* RLock() */
@@ -28,6 +28,8 @@ int lc_ssemaphore(lua_State *L);
 int lc_sbounded(lua_State *L);
 int lc_sevent(lua_State *L);
 int lc_sbarrier(lua_State *L);
+int lc_svalue(lua_State *L);
+int lc_sarray(lua_State *L);
 int lc_fifo(lua_State *L);     /* Queue([maxsize]) */
 int lc_lifo(lua_State *L);     /* LifoQueue([maxsize]) */
 int lc_priority(lua_State *L); /* PriorityQueue([maxsize]) */

@@ -152,4 +152,18 @@ function multiprocessing.Event() end
 ---@nodiscard
 function multiprocessing.Barrier(parties, action, timeout) end
 
+---@param type conc.Typecode
+---@param value? number|string
+---@param lock? boolean|conc.Lock|conc.RLock|table of conc.multiprocessing
+---@return conc.Value
+---@nodiscard
+function multiprocessing.Value(type, value, lock) end
+
+---@param type conc.Typecode
+---@param values integer|table|conc.Array|string
+---@param lock? boolean|conc.Lock|conc.RLock|table of conc.multiprocessing
+---@return conc.Array
+---@nodiscard
+function multiprocessing.Array(type, values, lock) end
+
 return multiprocessing
