@@ -217,7 +217,7 @@ int lc_fail(lua_State *L, apr_status_t st);
  */
 void lc_pack(lua_State *L, int first, int last, const char *name, conc_msg *m);
 
-/* The same for one value, in a function that lc_setfuncs registered. */
+/* The same for one item, in a function that lc_setfuncs registered: it lends. */
 void lc_pack_one(lua_State *L, int idx, const char *name, conc_msg *m);
 
 typedef struct lc_packing {
@@ -226,6 +226,8 @@ typedef struct lc_packing {
   int apart;        /* values after this index share nothing with each other,
                        as if they came in messages of their own; 0: all do */
   bool wire;        /* it goes to another process */
+  bool lend;        /* large strings among the values may stay where they are
+                       until they are received; not for what is compared */
   conc_obj *extra;  /* the message's first reference, retained, which no value
                        speaks of; or NULL */
 } lc_packing;

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "lua/lend.h"
 #include "lua/state.h"
 #include "lua/walk.h"
 
@@ -43,6 +44,18 @@ static int no_pack(lua_State *L, const lc_packer *pk, const lc_packing *r,
   return luaL_error(L, "%s%s", label(L, r, i), pk->error);
 }
 
+/* Lend the string at 'i', if it is one and large enough. */
+static bool write_lent(lua_State *L, lc_packer *pk, const lc_packing *r,
+                       int i) {
+  if (!r->lend || r->wire || lua_type(L, i) != LUA_TSTRING ||
+      lua_rawlen(L, i) < LC_LENDABLE)
+    return false;
+  conc_loan *l = lc_lend(L, i);
+  lc_write_byte(pk, LC_LENT);
+  lc_write_varint(pk, lc_write_reference(pk, (conc_obj *)l));
+  return true;
+}
+
 /* Write all values; the index of the one that failed, or 0. */
 static int write_all(lua_State *L, lc_packer *pk, const lc_packing *r) {
   lc_write_begin(pk);
@@ -54,9 +67,11 @@ static int write_all(lua_State *L, lc_packer *pk, const lc_packing *r) {
     int top = lua_gettop(L);
     if (r->apart != 0 && i > r->apart)
       lc_write_forget(pk);
-    lua_pushvalue(L, i);
-    lc_walk_value(L, pk);
-    lc_walk_drain(L, pk);
+    if (!write_lent(L, pk, r, i)) {
+      lua_pushvalue(L, i);
+      lc_walk_value(L, pk);
+      lc_walk_drain(L, pk);
+    }
     if (pk->failed) {
       lua_settop(L, top);
       return i;
@@ -137,7 +152,7 @@ void lc_pack_with(lua_State *L, lc_state *S, const lc_packing *r, conc_msg *m) {
 }
 
 void lc_pack_one(lua_State *L, int idx, const char *name, conc_msg *m) {
-  const lc_packing r = {.first = idx, .last = idx, .name = name};
+  const lc_packing r = {.first = idx, .last = idx, .name = name, .lend = true};
   if (!pack_scalar(L, idx, m))
     lc_pack_with(L, lc_get(L), &r, m);
 }

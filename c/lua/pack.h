@@ -13,6 +13,7 @@
  *   LC_INT1, 2, 4, 8   signed integer of that many bytes
  *   LC_FLOAT   8 bytes, IEEE 754
  *   LC_STRING  varint length, bytes
+ *   LC_LENT    varint: the n-th reference of the message, a loan: a string
  *   LC_TABLE   u32 n, u32 m, then values 1..n, then m pairs key value
  *   LC_META    a table, then the value of its metatable
  *   LC_FUNC    varint reference to its code blob, u8 n, then n upvalues: a
@@ -63,6 +64,7 @@ enum {
   LC_JOIN,
   LC_META,
   LC_DEF,
+  LC_LENT,
   LC_TABLE = 0xc0,
   LC_FUNC,
   LC_PACKED,

@@ -4,6 +4,7 @@
  */
 
 #include "lua/build.h"
+#include "lua/lend.h"
 #include "lua/names.h"
 
 /* ---- The walk ---- */
@@ -16,6 +17,7 @@ static bool other(lc_reader *r, unsigned tag) {
   lua_State *L = r->L;
   size_t len;
   const char *s;
+  conc_obj *o;
   switch (tag) {
   case LC_TABLE:
   case LC_TABLE | LC_SHARED: lc_build_table(r, tag != LC_TABLE); return false;
@@ -29,7 +31,18 @@ static bool other(lc_reader *r, unsigned tag) {
   case LC_DEF: lc_build_class(r); return false;
   case LC_JOIN: lc_build_join(r); return false;
   case LC_REF: lc_read_shared(r); return true;
-  case LC_OBJ: lc_push(L, lc_read_reference(r)); return true;
+  case LC_OBJ:
+    o = lc_read_reference(r);
+    if (o->cls == &conc_loan_class)
+      lc_read_corrupt(r);
+    lc_push(L, o);
+    return true;
+  case LC_LENT:
+    o = lc_read_reference(r);
+    if (o->cls != &conc_loan_class)
+      lc_read_corrupt(r);
+    lc_pushlent(L, (conc_loan *)o);
+    return true;
   case LC_GLOBALS: lua_pushglobaltable(L); return true;
   case LC_NAME:
     s = lc_read_counted(r, &len);
