@@ -1,5 +1,8 @@
 -- Large strings are lent, not copied: the sender's string stays where it is until
 -- it is received, or until the sender ends.
+--
+-- (Behind stress_spec.lua in the order of names: what malloc keeps after large
+-- blocks would be taken there for memory that grows.)
 
 local helper = require "spec.helper"
 local queue = require "conc.queue"
