@@ -123,6 +123,8 @@ local function objects()
     {"executor", "ThreadPoolExecutor", executor},
     {"processes", "Process", multiprocessing.Process()},
     {"future", "Future", executor:submit(math.abs, 1)},
+    {"promise", "Promise", futures.Promise()},
+    {"task_group", "TaskGroup", futures.TaskGroup(executor)},
   }
   executor:shutdown()
   return list

@@ -454,7 +454,8 @@ describe("A ThreadPoolExecutor", function()
       "initargs: ")
     assert.error_matches(function() Executor {thread_name_prefix = {}} end,
       "thread_name_prefix: string expected, got table")
-    assert.error_matches(function() Executor(1, "a", print, {}, 5) end, "surplus argument")
+    local function surplus() Executor(1, "a", print, {}, 5, 1, 5, "block", 9) end
+    assert.error_matches(surplus, "surplus argument")
   end)
 
   it("names the argument that is wrong, and is as before", function()

@@ -272,7 +272,7 @@ describe("A Future", function()
   it("names the argument that is wrong, and is as before", function()
     local ex, gate, running = busy()
     local methods = {
-      result = 1, exception = 1, traceback = 1, cancel = 0, cancelled = 0, running = 0, done = 0,
+      result = 1, exception = 1, traceback = 1, cancel = 1, cancelled = 0, running = 0, done = 0,
     }
     for _ = 1, 2 do
       helper.refuses_timeouts(function(timeout) running:result(timeout) end)

@@ -2,9 +2,13 @@
 #define CONC_FUTURE_H
 
 /*
- * A future: a word, a result, and whoever waits on the word.  It goes from
- * PENDING to RUNNING to FINISHED or FAILED, or from PENDING to CANCELLED; the
- * last three are final, and the result is only read then.
+ * A future: a word, a message, and whoever waits on the word.  It goes from
+ * PENDING to RUNNING to FINISHED, FAILED or CANCELLED, or from PENDING to
+ * CANCELLED at once; the last three are final.  The message is the task while
+ * it is pending and what came of it once the state is final.
+ *
+ * Who ends it is one thread: the one that started it, or the one that claimed
+ * it.  Everybody else can ask for its end (conc_future_ask).
  */
 
 #include <apr_errno.h>
@@ -21,17 +25,54 @@ typedef enum {
   CONC_FUTURE_FAILED
 } conc_future_state;
 
+/* What can be asked of one that runs. */
+typedef enum { CONC_ASK_CANCEL = 0x400, CONC_ASK_LATE = 0x800 } conc_ask;
+
 typedef struct conc_future conc_future;
 typedef struct conc_row conc_row;
 
-/* [a] atomic   [c] constant after new   [o] of who runs it, then constant once the state is final */
+/*
+ * Something to do when a future is done, in the list of that future.  'run' is
+ * called once, in the order of linking, by whoever ends it, without any lock;
+ * it must not block, and the link may be gone when it returns.
+ */
+typedef struct conc_link {
+  void (*run)(struct conc_link *l);
+  struct conc_link *prev, *next; /* [s] */
+  bool linked;                   /* [s] */
+} conc_link;
+
+/* Who runs a future, for those who want it to stop. */
+typedef struct conc_runner {
+  /* Somebody asked; may be called from any thread, and more than once. */
+  void (*interrupt)(struct conc_runner *r);
+} conc_runner;
+
+/*
+ * [a] atomic   [c] constant after new   [s] under the shelf's lock
+ * [o] of who made it, runs it or cancelled it; constant once final
+ */
 struct conc_future {
   conc_obj obj;
-  conc_word word;  /* [a] the state; WAITED when somebody sleeps on it */
-  bool chunk;      /* [c] of a map: the task is a function and many items */
-  conc_row *row;   /* [c] it lives in; a reference, or NULL */
-  conc_msg result; /* [o] values; of a failure: error value, traceback */
+  conc_word word;         /* [a] the state and some bits, see future.c */
+  uint8_t place;          /* [c] in its row, from 1; 0: it is alone */
+  uint8_t kind;           /* [c] what the task is, to the layer above */
+  bool quiet;             /* [c] nobody need look at its error */
+  bool bounded;           /* [c] its home counts what is pending */
+  conc_msg msg;           /* [o] the task; values; error value and traceback */
+  conc_link *links;       /* [s] a ring; the first */
+  conc_future *next;      /* of the list of tasks it is in */
+  struct conc_home *home; /* [s] where it was submitted, or NULL */
+  _Atomic(conc_runner *) runner; /* [a] while it runs */
 };
+
+_Static_assert(sizeof(conc_future) <= 2 * CONC_LINE, "two cache lines");
+
+/* Where a future was submitted.  Told when it was cancelled, and if it is
+   bounded also when it was started; called under a lock: it must not block. */
+typedef struct conc_home {
+  void (*left)(struct conc_home *h, bool cancelled);
+} conc_home;
 
 extern const conc_class conc_future_class;
 
@@ -53,15 +94,47 @@ static inline bool conc_future_done(const conc_future *f) {
   return conc_future_is(f) >= CONC_FUTURE_CANCELLED;
 }
 
-/* PENDING to RUNNING; false: it was cancelled (or is not pending). */
-bool conc_future_start(conc_future *f);
+/*
+ * PENDING to RUNNING; false: it is not pending.  The runner, if any, is told
+ * when somebody asks, until the future is finished.
+ */
+bool conc_future_start(conc_future *f, conc_runner *r);
 
-/* RUNNING to FINISHED or FAILED with *result, which is taken. */
-void conc_future_finish(conc_future *f, conc_future_state end,
-                        conc_msg *result);
+/* Become the one who ends it, pending or running; false: it is done, somebody
+   else has claimed it, or it has a runner. */
+bool conc_future_claim(conc_future *f);
 
-/* PENDING to CANCELLED; true also when it was cancelled before. */
+/*
+ * The end, by who started or claimed it: FINISHED, FAILED or CANCELLED, with
+ * *result, which is taken.  The runner is not called any more.  Returns what
+ * it was asked meanwhile.
+ */
+unsigned conc_future_finish(conc_future *f, conc_future_state end,
+                            conc_msg *result);
+
+/* PENDING to CANCELLED, freeing the task; true also when it was cancelled
+   before. */
 bool conc_future_cancel(conc_future *f);
+
+/* Ask who runs it to stop; false: nobody runs it. */
+bool conc_future_ask(conc_future *f, conc_ask what);
+/* What it was asked so far: bits of conc_ask. */
+unsigned conc_future_asked(const conc_future *f);
+
+/* Somebody has seen its error: it need not be reported. */
+void conc_future_look(conc_future *f);
+
+/* What to do with the error (value, traceback) of a future that nobody looked
+   at; set once, before the first future. */
+extern void (*conc_future_forgotten)(conc_msg *why);
+
+/* False: it is done already, and the link is not used. */
+bool conc_future_link(conc_future *f, conc_link *l);
+/* True: the link is the caller's again; false: run was or will be called. */
+bool conc_future_unlink(conc_future *f, conc_link *l);
+
+/* Its home goes away. */
+void conc_future_leave_home(conc_future *f);
 
 /*
  * For a wait on several: *expected is what to sleep on the word with.  False:

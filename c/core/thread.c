@@ -12,13 +12,15 @@
 /* [c] constant after new   [l] lock, a leaf   [a] atomic */
 struct conc_root {
   conc_obj obj;
-  conc_crew *crew; /* [c] */
+  conc_crew *crew;   /* [c] */
+  conc_clock *clock; /* [c] */
   conc_word lock;
   bool closing;              /* [l] */
   bool ended;                /* [l] no thread starts any more */
   bool cancelled;            /* [l] every wait of its threads ends now */
   conc_thread *first, *last; /* [l] started and not done, each a reference */
   conc_closer *closers;      /* [l] */
+  conc_obj *shared;          /* [l] until it closes, or NULL */
   conc_thread *main;         /* [l] a reference until it closes */
   size_t stack;              /* [l] of threads that do not say otherwise */
   conc_opener opener;        /* [l] */
@@ -130,6 +132,7 @@ static void finish(conc_thread *t) {
   t->parker = NULL;
   conc_mutex_unlock(&r->lock);
   atomic_store(&self->cancel, 0);
+  atomic_store(&self->asked, 0);
   self->shield = 0;
   if (t->ended != NULL)
     t->ended(t);
@@ -263,6 +266,7 @@ apr_status_t conc_thread_set_daemon(conc_thread *t, bool daemon) {
 
 static void root_destroy(conc_obj *o) {
   conc_root *r = (conc_root *)o;
+  conc_clock_free(r->clock);
   conc_crew_release(r->crew);
   conc_release(r->attached);
   conc_obj_free(o);
@@ -275,12 +279,19 @@ apr_status_t conc_root_new(conc_root **out, const conc_crew_conf *conf) {
   if (r == NULL)
     return APR_ENOMEM;
   apr_status_t st = conc_crew_new(&r->crew, conf);
-  if (st != APR_SUCCESS) {
-    conc_obj_free(&r->obj);
-    return st;
-  }
+  if (st != APR_SUCCESS)
+    goto free_root;
+  st = conc_clock_new(&r->clock, r->crew);
+  if (st != APR_SUCCESS)
+    goto release_crew;
   *out = r;
   return APR_SUCCESS;
+
+release_crew:
+  conc_crew_release(r->crew);
+free_root:
+  conc_obj_free(&r->obj);
+  return st;
 }
 
 void conc_root_retain(conc_root *r) { conc_retain(&r->obj); }
@@ -351,6 +362,26 @@ conc_obj *conc_root_attached(conc_root *r, apr_status_t (*make)(conc_obj **)) {
   conc_mutex_unlock(&r->lock);
   conc_release(surplus);
   return o;
+}
+
+conc_clock *conc_root_clock(conc_root *r) { return r->clock; }
+
+conc_obj *conc_root_shared(conc_root *r) {
+  conc_mutex_lock(&r->lock);
+  conc_obj *o = r->shared;
+  if (o != NULL)
+    conc_retain(o);
+  conc_mutex_unlock(&r->lock);
+  return o;
+}
+
+bool conc_root_share(conc_root *r, conc_obj *o) {
+  conc_mutex_lock(&r->lock);
+  bool first = r->shared == NULL && !r->closing;
+  if (first)
+    r->shared = conc_retain(o);
+  conc_mutex_unlock(&r->lock);
+  return first;
 }
 
 uint64_t conc_root_count(conc_root *r) {
@@ -452,8 +483,11 @@ void conc_root_close(conc_root *r, conc_parker *self, conc_time deadline,
   conc_mutex_lock(&r->lock);
   r->closing = true;
   conc_thread *main = r->main;
+  conc_obj *shared = r->shared;
   r->main = NULL;
+  r->shared = NULL;
   conc_mutex_unlock(&r->lock);
+  conc_release(shared);
   if (main != NULL) {
     atomic_store(&main->stage, CONC_THREAD_DONE);
     conc_release(&main->obj);
@@ -462,8 +496,16 @@ void conc_root_close(conc_root *r, conc_parker *self, conc_time deadline,
   (void)await_threads(r, false, self, deadline);
   cancel_all(r);
   bool empty = await_threads(r, true, self, conc_sys_now() + grace);
+  conc_clock_close(r->clock, self);
   /* With every thread done the carriers need a moment; else do not wait. */
   conc_crew_close(r->crew, self, empty ? CONC_FOREVER : CONC_NOW);
+}
+
+bool conc_root_cancelled(conc_root *r) {
+  conc_mutex_lock(&r->lock);
+  bool cancelled = r->cancelled;
+  conc_mutex_unlock(&r->lock);
+  return cancelled;
 }
 
 bool conc_root_closing(conc_root *r) {

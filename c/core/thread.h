@@ -13,6 +13,7 @@
 #include <apr_errno.h>
 
 #include "base/msg.h"
+#include "core/alarm.h"
 #include "core/carrier.h"
 
 typedef struct conc_root conc_root;
@@ -126,6 +127,16 @@ typedef void (*conc_opener)(void);
 conc_opener conc_root_opener(conc_root *r);
 void conc_root_set_opener(conc_root *r, conc_opener opener);
 
+/* What rings for the family's futures. */
+conc_clock *conc_root_clock(conc_root *r);
+
+/*
+ * One object that all of the family use, until the root closes: a reference,
+ * or NULL; and put it there, false: there is one already.
+ */
+conc_obj *conc_root_shared(conc_root *r);
+bool conc_root_share(conc_root *r, conc_obj *o);
+
 /* A number for names: 1, 2, 3 ... */
 uint64_t conc_root_count(conc_root *r);
 
@@ -160,5 +171,7 @@ void conc_root_remove_closer(conc_root *r, conc_closer *c);
 void conc_root_close(conc_root *r, conc_parker *self, conc_time deadline,
                      int64_t grace);
 bool conc_root_closing(conc_root *r);
+/* Are the waits of all its threads over, as it has closed? */
+bool conc_root_cancelled(conc_root *r);
 
 #endif

@@ -19,15 +19,14 @@
 
 #include "lua/lc.h"
 #include "lua/state.h"
+#include "lua/task.h"
 #include "wait/mutex.h"
 
 /* Do what was asked for.  L may be in the middle of anything. */
-static void serve(lua_State *L, const lc_state *S) {
-  conc_parker *self = S->self;
-  if (self == NULL || self->shield != 0 || atomic_load(&self->cancel) == 0)
-    return;
-  atomic_store(&self->cancel, 0); /* it is delivered once */
-  lc_throw(L, "CancelledError", "cancelled");
+static void serve(lua_State *L, lc_state *S) {
+  const conc_parker *self = S->self;
+  if (self != NULL && self->shield == 0 && atomic_load(&self->cancel) != 0)
+    lc_cancelled(L, S);
 }
 
 /*
@@ -75,16 +74,16 @@ static void *allocate(void *ud, void *p, size_t osize, size_t nsize) {
   return in->alloc(in->ud, p, osize, nsize);
 }
 
+static bool poll_worker(void *arg) {
+  const lc_state *S = arg;
+  return (atomic_load(&S->self->asked) & CONC_ASKED_NOTES) != 0;
+}
+
 /* New since we last looked?  Then somebody wants the host's state back. */
 static bool poll_host(void *arg) {
   lc_state *S = arg;
   lua_Hook now = lua_gethook(S->main);
-  return now != NULL && now != S->hook;
-}
-
-static bool poll_worker(void *arg) {
-  (void)arg;
-  return false;
+  return poll_worker(arg) || (now != NULL && now != S->hook);
 }
 
 void lc_interrupt_open(lc_state *S) {

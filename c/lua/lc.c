@@ -4,7 +4,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "lua/callback.h"
 #include "lua/state.h"
+#include "lua/task.h"
 #include "lua/types.h"
 
 /* ---- Boxes ---- */
@@ -254,8 +256,7 @@ static int name_index(lua_State *L, const char *const names[]) {
   return -1;
 }
 
-static void check_option_names(lua_State *L, int table,
-                               const char *const names[]) {
+void lc_check_options(lua_State *L, int table, const char *const names[]) {
   lua_pushnil(L);
   while (lua_next(L, table)) {
     lua_pop(L, 1);
@@ -276,7 +277,7 @@ void lc_options_at(lua_State *L, int first, const char *const names[]) {
     lua_settop(L, first - 1 + n);
     return;
   }
-  check_option_names(L, first, names);
+  lc_check_options(L, first, names);
   for (int i = 0; i < n; i++)
     lua_getfield(L, first, names[i]);
   lua_remove(L, first);
@@ -360,6 +361,8 @@ conc_parker *lc_self(lua_State *L) {
   lc_state *S = lc_get(L);
   if (S->self == NULL)
     luaL_error(L, "conc: this state is closing");
+  if (lc_has_news(S))
+    lc_attend(L, S);
   S->running = L;
   return S->self;
 }
@@ -397,12 +400,13 @@ static void run_hook(lua_State *L, lc_state *S) {
 
 bool lc_again(lua_State *L, apr_status_t st) {
   if (st == CONC_INTERRUPTED) {
+    lc_attend(L, lc_get(L));
     run_hook(L, lc_get(L));
     return true;
   }
   if (st == CONC_CANCELLED) {
-    atomic_store(&lc_get(L)->self->cancel, 0); /* it is delivered once */
-    lc_throw(L, "CancelledError", "cancelled");
+    lc_cancelled(L, lc_get(L));
+    return true;
   }
   return false;
 }

@@ -149,6 +149,8 @@ void lc_nomore(lua_State *L, int n);
  * arguments raise.  At the end the stack has exactly one slot a name.
  */
 void lc_options(lua_State *L, const char *const names[]);
+/* Raise if the table at 'arg' has a key that is none of the names. */
+void lc_check_options(lua_State *L, int arg, const char *const names[]);
 /* The same for a method whose options begin at argument 'first'. */
 void lc_options_at(lua_State *L, int first, const char *const names[]);
 
@@ -223,6 +225,7 @@ void lc_pack_one(lua_State *L, int idx, const char *name, conc_msg *m);
 typedef struct lc_packing {
   int first, last;  /* the values */
   const char *name; /* see lc_pack */
+  int before;       /* values before the function, in messages about "fn" */
   int apart;        /* values after this index share nothing with each other,
                        as if they came in messages of their own; 0: all do */
   bool wire;        /* it goes to another process */

@@ -9,159 +9,12 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/status.h"
+#include "lua/failure.h"
 #include "lua/state.h"
+#include "lua/task.h"
 #include "lua/types.h"
 #include "lua/worker.h"
-
-/* ---- The worker ---- */
-
-/* What a worker has at hand; lives outside of Lua's reach for errors. */
-typedef struct worker {
-  lc_state *state;
-  conc_future *future;
-  conc_msg task;
-  conc_msg result;
-} worker;
-
-/* (worker): do the task, pack what it returns */
-static int do_task(lua_State *L) {
-  worker *w = lua_touserdata(L, 1);
-  int n = lc_unpack_with(L, w->state, &w->task);
-  conc_msg_fini(&w->task); /* its objects live here now */
-  if (w->future->chunk) {
-    lc_do_chunk(L, n, &w->result);
-    return 0;
-  }
-  lua_call(L, n - 1, LUA_MULTRET);
-  lc_pack(L, 2, lua_gettop(L), "result", &w->result);
-  return 0;
-}
-
-/* (worker, error value): pack it with its traceback */
-static int do_failure(lua_State *L) {
-  worker *w = lua_touserdata(L, 1);
-  lc_push_traceback(L);
-  lc_pack(L, 2, 3, "error", &w->result);
-  return 0;
-}
-
-/* The same for an error value that cannot travel: its text */
-static int do_failure_text(lua_State *L) {
-  worker *w = lua_touserdata(L, 1);
-  luaL_tolstring(L, 2, NULL);
-  lua_replace(L, 2);
-  lc_push_traceback(L);
-  lc_pack(L, 2, 3, "error", &w->result);
-  return 0;
-}
-
-/* The error value on the top becomes w->result, one way or the other. */
-static void keep_failure(lua_State *L, worker *w, const lua_CFunction ways[2]) {
-  int err = lua_gettop(L);
-  for (int i = 0; i < 2; i++) {
-    lua_pushcfunction(L, ways[i]);
-    lua_pushlightuserdata(L, w);
-    lua_pushvalue(L, err);
-    if (lua_pcall(L, 2, 0, 0) == LUA_OK)
-      return;
-    lua_settop(L, err);
-  }
-}
-
-static const lua_CFunction failure[] = {do_failure, do_failure_text};
-
-static void run_task(lua_State *L, worker *w, conc_pool *p) {
-  conc_future_state end = CONC_FUTURE_FINISHED;
-  lua_pushcfunction(L, lc_traceback);
-  lua_pushcfunction(L, do_task);
-  lua_pushlightuserdata(L, w);
-  if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
-    end = CONC_FUTURE_FAILED;
-    keep_failure(L, w, failure);
-  }
-  conc_pool_done(p); /* before anybody submits more because of the result */
-  conc_future_finish(w->future, end, &w->result);
-  lua_settop(L, 0);
-}
-
-/* (pool): what the parent gives, then the user's initializer */
-static int set_up(lua_State *L) {
-  const conc_pool_conf *conf = lua_touserdata(L, 1);
-  lc_worker_apply(L, conf->env);
-  if (conf->init.size == 0)
-    return 0;
-  conc_msg init = conf->init; /* read only */
-  int n = lc_unpack_copy(L, &init);
-  lua_call(L, n - 1, 0);
-  return 0;
-}
-
-/* (worker, error value): a BrokenThreadPool with that cause */
-static int do_broken(lua_State *L) {
-  worker *w = lua_touserdata(L, 1);
-  lc_pusherror(L, "BrokenThreadPool", "the initializer of a worker failed");
-  lua_pushvalue(L, 2);
-  lua_setfield(L, -2, "cause");
-  lc_push_traceback(L);
-  lc_pack(L, 3, 4, "error", &w->result);
-  return 0;
-}
-
-/* The same with the text of a cause that cannot travel */
-static int do_broken_text(lua_State *L) {
-  luaL_tolstring(L, 2, NULL);
-  lua_replace(L, 2);
-  return do_broken(L);
-}
-
-static bool begin(lua_State *L, conc_pool *p) {
-  static const lua_CFunction broken[] = {do_broken, do_broken_text};
-  lua_pushcfunction(L, lc_traceback);
-  lua_pushcfunction(L, set_up);
-  lua_pushlightuserdata(L, (void *)conc_pool_conf_of(p));
-  if (lua_pcall(L, 1, 0, 1) == LUA_OK) {
-    lua_settop(L, 0);
-    return true;
-  }
-  worker w = {.future = NULL};
-  keep_failure(L, &w, broken);
-  conc_pool_break(p, &w.result);
-  return false;
-}
-
-static void work(conc_thread *t, lua_State *L) {
-  conc_pool *p = conc_pool_of(t);
-  worker w = {.state = lc_open(L)};
-  if (!begin(L, p))
-    return;
-  while (conc_pool_take(p, &w.task, t->parker)) {
-    conc_obj **first = conc_msg_refs(&w.task);
-    w.future = (conc_future *)*first;
-    *first = NULL; /* ours, the task may go before it */
-    if (conc_future_start(w.future))
-      run_task(L, &w, p);
-    else
-      conc_pool_done(p);
-    conc_msg_fini(&w.task);
-    conc_release(&w.future->obj);
-  }
-}
-
-static void run(conc_thread *t, void *prepared) {
-  static const unsigned char nomem[] = "\x11\x71not enough memory";
-  conc_pool *p = conc_pool_of(t);
-  t->arg = conc_pool_conf_of(p)->arg; /* lc_worker_open looks there */
-  lua_State *L = lc_worker_open(t, prepared);
-  t->arg = p;
-  if (L == NULL) {
-    conc_msg why;
-    (void)conc_msg_make(&why, nomem, sizeof nomem - 1, NULL, 0);
-    conc_pool_break(p, &why);
-    return;
-  }
-  work(t, L);
-  lua_close(L);
-}
 
 /* ---- Submitting ---- */
 
@@ -172,9 +25,8 @@ conc_executor *lc_checkexecutor(lua_State *L) {
 static int refused(lua_State *L, conc_pool *p, apr_status_t st) {
   conc_msg *why = conc_pool_why(p);
   if (why != NULL) {
-    int top = lua_gettop(L);
-    lc_unpack_copy(L, why);
-    lua_settop(L, top + 1);
+    lc_push_failure(L, why);
+    lua_pop(L, 1);
     return lua_error(L);
   }
   if (st == CONC_CLOSED)
@@ -185,25 +37,102 @@ static int refused(lua_State *L, conc_pool *p, apr_status_t st) {
   return lc_fail(L, st);
 }
 
-void lc_submit(lua_State *L, conc_pool *p, conc_msg *m) {
-  conc_parker *self = lc_get(L)->self;
-  apr_status_t st = self == NULL ? CONC_CLOSED : conc_pool_submit(p, m, self);
-  if (st != APR_SUCCESS) {
-    conc_msg_fini(m);
-    refused(L, p, st);
+/* Wait until there is room; a worker does what it can meanwhile. */
+static void await_room(lua_State *L, conc_pool *p) {
+  lc_state *S = lc_get(L);
+  apr_status_t st;
+  if (S->pooled != NULL && S->pooled->pool == p)
+    while (!conc_pool_has_room(p))
+      if (!lc_help(L))
+        break;
+  do
+    st = conc_gate_await(conc_pool_room(p), conc_pool_has_room, p, lc_self(L),
+                         CONC_FOREVER);
+  while (lc_again(L, st));
+}
+
+/* A place for f in an executor with max_pending; false: f was run here. */
+static bool reserve(lua_State *L, conc_pool *p, conc_future *f) {
+  while (!conc_pool_is_closed(p) && !conc_pool_reserve(p)) {
+    switch (conc_pool_conf_of(p)->overflow) {
+    case CONC_OVERFLOW_ERROR:
+      lc_throw(L, "QueueFull", "%I tasks are pending already",
+               (LUAI_UACINT)conc_pool_conf_of(p)->max_pending);
+      break;
+    case CONC_OVERFLOW_CALLER:
+      if (conc_future_start(f, NULL)) {
+        conc_retain(&f->obj);
+        (void)lc_run_task(L, NULL, f);
+      }
+      return false;
+    case CONC_OVERFLOW_BLOCK: await_room(L, p); break;
+    }
   }
+  return true;
+}
+
+void lc_submit(lua_State *L, conc_pool *p, conc_future *f) {
+  if (conc_pool_conf_of(p)->max_pending != 0 && !reserve(L, p, f))
+    return;
+  apr_status_t st = CONC_CLOSED;
+  if (lc_get(L)->self != NULL)
+    st = conc_pool_submit(p, f);
+  if (st != APR_SUCCESS)
+    refused(L, p, st);
+}
+
+/* Pack the values from 'first' on as the task of a new future, with 'before'
+   values before the function; push the future. */
+static conc_future *push_task(lua_State *L, int first, int before) {
+  int last = lua_gettop(L);
+  conc_future *f = lc_newfuture(L);
+  lc_packing what = {
+    .first = first, .last = last, .name = "fn", .before = before};
+  conc_msg m;
+  lc_pack_with(L, lc_get(L), &what, &m);
+  f->msg = m;
+  return f;
 }
 
 /* ex:submit(fn, ...): a Future */
 static int submit(lua_State *L) {
   conc_executor *ex = lc_checkexecutor(L);
-  conc_msg m;
   lc_function(L, 2, "fn");
-  int last = lua_gettop(L);
-  conc_future *f = lc_newfuture(L);
-  lc_packing what = {.first = 2, .last = last, .name = "fn", .extra = &f->obj};
-  lc_pack_with(L, lc_get(L), &what, &m);
-  lc_submit(L, ex->pool, &m);
+  lc_submit(L, ex->pool, push_task(L, 2, 0));
+  return 1;
+}
+
+/* The options of submit_with at 2 become timeout, retries and name there. */
+static void open_task_options(lua_State *L) {
+  static const char *const names[] = {"timeout", "retries", "name", NULL};
+  if (lua_type(L, 2) != LUA_TTABLE)
+    lc_argerror(L, 2, "options", "table expected, got %s", lc_nameof(L, 2));
+  luaL_checkstack(L, 6, NULL);
+  lc_check_options(L, 2, names);
+  for (int i = 0; names[i] != NULL; i++)
+    lua_getfield(L, 2, names[i]);
+  lua_rotate(L, 3, 3);
+  lua_remove(L, 2);
+}
+
+/*
+ * ex:submit_with({timeout =, retries =, name =}, fn, ...): a Future.  timeout:
+ * seconds from the start of the task, after which it is stopped and the future
+ * fails with a TimeoutError.  retries: how often it is run again when its
+ * worker died, which a thread does not.  name: of the task, to be seen.
+ */
+static int submit_with(lua_State *L) {
+  conc_executor *ex = lc_checkexecutor(L);
+  open_task_options(L);
+  (void)lc_deadline(L, 2, "timeout");
+  (void)lc_optinteger(L, 3, "retries", 0, 0, 1000000);
+  if (!lua_isnil(L, 4) && lua_type(L, 4) != LUA_TSTRING)
+    lc_argerror(L, 2, "name", "string expected, got %s", lc_nameof(L, 4));
+  lua_remove(L, 3);
+  lc_function(L, 4, "fn");
+  conc_future *f = push_task(L, 2, 2);
+  f->kind = LC_TASK_OPTIONS;
+  lc_submit(L, ex->pool, f);
   return 1;
 }
 
@@ -212,7 +141,7 @@ static int submit(lua_State *L) {
 static int do_shutdown(lua_State *L, conc_pool *p, bool wait, bool cancel) {
   apr_status_t st = APR_SUCCESS;
   lc_state *S = lc_get(L);
-  if (wait && S->worker && S->thread->arg == p)
+  if (wait && S->pooled != NULL && S->pooled->pool == p)
     return luaL_error(L, "cannot wait for an executor in a task of its own");
   conc_pool_shutdown(p, cancel);
   if (!wait || S->self == NULL)
@@ -246,10 +175,14 @@ static int max_workers(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-  {"submit", submit},           {"map", lc_map},
-  {"starmap", lc_starmap},      {"shutdown", shut_down},
-  {"max_workers", max_workers}, {NULL, NULL}};
+static const luaL_Reg methods[] = {{"submit", submit},
+                                   {"submit_with", submit_with},
+                                   {"map", lc_map},
+                                   {"starmap", lc_starmap},
+                                   {"shutdown", shut_down},
+                                   {"max_workers", max_workers},
+                                   {"stats", lc_executor_stats},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__close", close_executor},
                                        {NULL, NULL}};
@@ -259,7 +192,18 @@ const lc_type lc_executor_type = {
 
 /* ---- Making ---- */
 
-enum { MAX = 1, PREFIX, INITIALIZER, INITARGS, MOST_WORKERS = 10000 };
+enum {
+  MAX = 1,
+  PREFIX,
+  INITIALIZER,
+  INITARGS,
+  MAX_TASKS,
+  IDLE,
+  MAX_PENDING,
+  OVERFLOW,
+  MOST_WORKERS = 10000,
+  MOST = 1000000000
+};
 
 static const char *check_prefix(lua_State *L, const lc_state *S) {
   if (lua_isnil(L, PREFIX))
@@ -297,22 +241,74 @@ static void pack_init(lua_State *L, conc_msg *m) {
   lua_settop(L, top);
 }
 
+static conc_overflow check_overflow(lua_State *L) {
+  static const char *const names[] = {"block", "error", "caller"};
+  if (lua_isnil(L, OVERFLOW))
+    return CONC_OVERFLOW_BLOCK;
+  for (int i = 0; i < 3 && lua_type(L, OVERFLOW) == LUA_TSTRING; i++)
+    if (strcmp(names[i], lua_tostring(L, OVERFLOW)) == 0)
+      return (conc_overflow)i;
+  lc_argerror(L, OVERFLOW, "overflow",
+              "'block', 'error' or 'caller' expected, got %s",
+              luaL_tolstring(L, OVERFLOW, NULL));
+  return CONC_OVERFLOW_BLOCK;
+}
+
+/* Seconds at IDLE as ns; < 0: for ever. */
+static int64_t check_idle(lua_State *L) {
+  static const double YEAR = 365.25 * 86400;
+  conc_time deadline = lc_deadline(L, IDLE, "idle_timeout");
+  if (deadline == CONC_FOREVER || lua_tonumber(L, IDLE) > 100 * YEAR)
+    return -1;
+  return (int64_t)(lua_tonumber(L, IDLE) * 1e9);
+}
+
+/* The numbers of a configuration. */
+static conc_pool_conf check_conf(lua_State *L) {
+  conc_pool_conf conf = {.run = lc_pool_work, .interrupt = lc_pool_interrupt};
+  conf.max_workers = (size_t)lc_optinteger(
+    L, MAX, "max_workers", (lua_Integer)conc_sys_cpus(), 1, MOST_WORKERS);
+  conf.max_tasks = (uint64_t)lc_optinteger(L, MAX_TASKS, "max_tasks_per_worker",
+                                           0, 1, LUA_MAXINTEGER);
+  conf.idle = check_idle(L);
+  conf.max_pending =
+    (size_t)lc_optinteger(L, MAX_PENDING, "max_pending", 0, 1, MOST);
+  conf.overflow = check_overflow(L);
+  return conf;
+}
+
+/* Make it; *conf is used up. */
+static conc_executor *make(lua_State *L, conc_pool_conf *conf) {
+  conc_executor *ex;
+  apr_status_t st = conc_executor_new(&ex, lc_get(L)->root, conf);
+  if (st == CONC_CLOSED)
+    luaL_error(L, "cannot make an executor: the state is closing");
+  if (st != APR_SUCCESS)
+    lc_fail(L, st);
+  return ex;
+}
+
 /*
  * ThreadPoolExecutor(max_workers) or {max_workers =, thread_name_prefix =,
- * initializer =, initargs = {}}
+ * initializer =, initargs = {}, max_tasks_per_worker =, idle_timeout =,
+ * max_pending =, overflow = "block" | "error" | "caller"}
  */
 int lc_executor(lua_State *L) {
-  static const char *const names[] = {"max_workers", "thread_name_prefix",
-                                      "initializer", "initargs", NULL};
+  static const char *const names[] = {"max_workers",
+                                      "thread_name_prefix",
+                                      "initializer",
+                                      "initargs",
+                                      "max_tasks_per_worker",
+                                      "idle_timeout",
+                                      "max_pending",
+                                      "overflow",
+                                      NULL};
   lc_state *S = lc_get(L);
-  conc_executor *ex;
   lc_self(L);
   lc_options(L, names);
-  lua_Integer max = lc_optinteger(
-    L, MAX, "max_workers", (lua_Integer)conc_sys_cpus(), 1, MOST_WORKERS);
+  conc_pool_conf conf = check_conf(L);
   const char *prefix = check_prefix(L, S);
   lc_box *box = lc_newbox(L, &conc_executor_class);
-  conc_pool_conf conf = {.max_workers = (size_t)max, .run = run};
   conf.arg = lc_libraries_arg(lc_libraries(L));
   conc_release(lc_worker_env(L)); /* made now: it may raise */
   pack_init(L, &conf.init);
@@ -323,11 +319,33 @@ int lc_executor(lua_State *L) {
   }
   strcpy(conf.prefix, prefix);
   conf.env = conc_retain(S->env);
-  apr_status_t st = conc_executor_new(&ex, S->root, &conf);
-  if (st != APR_SUCCESS)
-    return st == CONC_CLOSED
-             ? luaL_error(L, "cannot make an executor: the state is closing")
-             : lc_fail(L, st);
-  box->obj = &ex->obj;
+  box->obj = &make(L, &conf)->obj;
+  return 1;
+}
+
+/*
+ * shared(): the executor that all of the family share, made when it is first
+ * asked for
+ */
+int lc_shared_executor(lua_State *L) {
+  lc_state *S = lc_get(L);
+  lc_nomore(L, 0);
+  lc_self(L);
+  lc_box *box = lc_newbox(L, &conc_executor_class);
+  box->obj = conc_root_shared(S->root);
+  if (box->obj != NULL)
+    return 1;
+  lua_pushlightuserdata(L, S);
+  lua_pushcclosure(L, lc_executor, 1);
+  lua_createtable(L, 0, 1);
+  lua_pushliteral(L, "conc");
+  lua_setfield(L, -2, "thread_name_prefix");
+  lua_call(L, 1, 1);
+  if (conc_root_share(S->root, lc_testany(L, -1)))
+    return 1;
+  box->obj = conc_root_shared(S->root); /* somebody was faster */
+  if (box->obj == NULL)
+    return luaL_error(L, "conc: this state is closing");
+  lua_pop(L, 1);
   return 1;
 }

@@ -4,20 +4,26 @@
  * Reference: Python's concurrent.futures.Future.
  */
 
-#include "core/future.h"
-#include "lua/types.h"
-#include "wait/lot.h"
+#include "lua/lfuture.h"
 
+#include "lua/callback.h"
+#include "lua/failure.h"
+#include "lua/state.h"
+#include "lua/task.h"
+#include "lua/types.h"
+
+/* Entering conc: callbacks that are due run now. */
 static conc_future *check(lua_State *L) {
-  return lc_check(L, 1, &conc_future_class);
+  conc_future *f = lc_check(L, 1, &conc_future_class);
+  if (lc_get(L)->self != NULL)
+    (void)lc_self(L);
+  return f;
 }
 
-static apr_status_t await(lua_State *L, conc_future *f, conc_time deadline) {
-  apr_status_t st;
-  do
-    st = conc_future_wait(f, lc_self(L), deadline);
-  while (lc_again(L, st));
-  return st;
+static conc_future *check_alone(lua_State *L) {
+  conc_future *f = check(L);
+  lc_nomore(L, 1);
+  return f;
 }
 
 /*
@@ -25,25 +31,15 @@ static apr_status_t await(lua_State *L, conc_future *f, conc_time deadline) {
  * as it was, CancelledError, or TimeoutError (which does not cancel).
  */
 static int result(lua_State *L) {
-  conc_future *f = check(L);
+  conc_future *f = lc_check(L, 1, &conc_future_class);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   lc_nomore(L, 2);
-  if (await(L, f, deadline) != APR_SUCCESS)
+  if (lc_await_future(L, f, deadline) != APR_SUCCESS)
     return lc_throw(L, "TimeoutError", "the future is not done");
-  if (conc_future_is(f) == CONC_FUTURE_CANCELLED)
-    return lc_throw(L, "CancelledError", "the future was cancelled");
-  int n = lc_unpack_copy(L, &f->result);
   if (conc_future_is(f) == CONC_FUTURE_FINISHED)
-    return n;
-  lua_settop(L, -n); /* the error value, without its traceback */
+    return lc_unpack_copy(L, &f->msg);
+  lc_push_error_of(L, f);
   return lua_error(L);
-}
-
-/* Push error value and traceback of a failed future. */
-static void push_failure(lua_State *L, conc_future *f) {
-  int top = lua_gettop(L);
-  lc_unpack_copy(L, &f->result);
-  lua_settop(L, top + 2);
 }
 
 /*
@@ -51,81 +47,104 @@ static void push_failure(lua_State *L, conc_future *f) {
  * "timeout"; of a cancelled future a CancelledError.
  */
 static int exception(lua_State *L) {
-  conc_future *f = check(L);
+  conc_future *f = lc_check(L, 1, &conc_future_class);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   lc_nomore(L, 2);
-  apr_status_t st = await(L, f, deadline);
+  apr_status_t st = lc_await_future(L, f, deadline);
   if (st != APR_SUCCESS)
     return lc_outcome(L, st);
-  switch (conc_future_is(f)) {
-  case CONC_FUTURE_FAILED:
-    push_failure(L, f);
-    lua_pop(L, 1);
-    return 1;
-  case CONC_FUTURE_CANCELLED:
-    lc_pusherror(L, "CancelledError", "the future was cancelled");
-    return 1;
-  default: lua_pushnil(L); return 1;
-  }
+  if (conc_future_is(f) == CONC_FUTURE_FINISHED)
+    lua_pushnil(L);
+  else
+    lc_push_error_of(L, f);
+  return 1;
 }
 
 /* f:traceback([timeout]): of the task's error, from where it was raised */
 static int traceback(lua_State *L) {
-  conc_future *f = check(L);
+  conc_future *f = lc_check(L, 1, &conc_future_class);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   lc_nomore(L, 2);
-  apr_status_t st = await(L, f, deadline);
+  apr_status_t st = lc_await_future(L, f, deadline);
   if (st != APR_SUCCESS)
     return lc_outcome(L, st);
+  conc_future_look(f);
   if (conc_future_is(f) == CONC_FUTURE_FAILED)
-    push_failure(L, f);
+    lc_push_failure(L, &f->msg);
   else
     lua_pushnil(L);
   return 1;
 }
 
-/* f:cancel(): true when the task will not run, false when it did or does */
+/*
+ * f:cancel{running = false}: true when the task will not run, false when it
+ * did or does.  With 'running' also true when it was running and is asked to
+ * stop; the future is done when it has.
+ */
 static int cancel(lua_State *L) {
+  static const char *const names[] = {"running", NULL};
   conc_future *f = check(L);
-  lc_nomore(L, 1);
-  lua_pushboolean(L, conc_future_cancel(f));
+  if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TTABLE)
+    return lc_argerror(L, 2, "options", "table expected, got %s",
+                       lc_nameof(L, 2));
+  lc_options_at(L, 2, names);
+  bool running = lc_optboolean(L, 2, "running", false);
+  lua_pushboolean(L, conc_future_cancel(f) ||
+                       (running && conc_future_ask(f, CONC_ASK_CANCEL)));
   return 1;
 }
 
 static int is_cancelled(lua_State *L) {
-  conc_future *f = check(L);
-  lc_nomore(L, 1);
+  conc_future *f = check_alone(L);
   lua_pushboolean(L, conc_future_is(f) == CONC_FUTURE_CANCELLED);
   return 1;
 }
 
 static int is_running(lua_State *L) {
-  conc_future *f = check(L);
-  lc_nomore(L, 1);
+  conc_future *f = check_alone(L);
   lua_pushboolean(L, conc_future_is(f) == CONC_FUTURE_RUNNING);
   return 1;
 }
 
 static int is_done(lua_State *L) {
+  lua_pushboolean(L, conc_future_done(check_alone(L)));
+  return 1;
+}
+
+/*
+ * f:add_done_callback(fn): call fn(f) once, in this state, when the future is
+ * done: at once if it is, else when this state next calls conc or waits there.
+ * In the order of adding; errors are told on stderr.  Returns f.
+ */
+static int add_done_callback(lua_State *L) {
   conc_future *f = check(L);
-  lc_nomore(L, 1);
-  lua_pushboolean(L, conc_future_done(f));
+  lc_function(L, 2, "fn");
+  lc_nomore(L, 2);
+  lc_add_callback(L, 1, f);
+  lua_settop(L, 1);
   return 1;
 }
 
 static int to_string(lua_State *L) {
   static const char *const states[] = {"pending", "running", "cancelled",
                                        "finished", "failed"};
-  conc_future *f = check(L);
+  conc_future *f = lc_check(L, 1, &conc_future_class);
   lua_pushfstring(L, "Future(%s): %p", states[conc_future_is(f)], (void *)f);
   return 1;
 }
 
-static const luaL_Reg methods[] = {
-  {"result", result},          {"exception", exception},
-  {"traceback", traceback},    {"cancel", cancel},
-  {"cancelled", is_cancelled}, {"running", is_running},
-  {"done", is_done},           {NULL, NULL}};
+static const luaL_Reg methods[] = {{"result", result},
+                                   {"exception", exception},
+                                   {"traceback", traceback},
+                                   {"cancel", cancel},
+                                   {"cancelled", is_cancelled},
+                                   {"running", is_running},
+                                   {"done", is_done},
+                                   {"add_done_callback", add_done_callback},
+                                   {"next", lc_future_next},
+                                   {"catch", lc_future_catch},
+                                   {"timeout", lc_future_timeout},
+                                   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__tostring", to_string}, {NULL, NULL}};
 
@@ -182,54 +201,4 @@ conc_future *lc_newfuture(lua_State *L) {
   lc_newowned(L, &f->obj, -1);
   lua_remove(L, -2);
   return f;
-}
-
-/* ---- Waiting for several ---- */
-
-/* Sleep until the word of one of the futures moves on from what it is. */
-static apr_status_t sleep_on(lua_State *L, lua_Integer n, conc_time deadline) {
-  conc_waiter *list = lua_newuserdatauv(L, (size_t)n * sizeof *list, 0);
-  for (lua_Integer i = 0; i < n; i++) {
-    lua_rawgeti(L, 1, i + 1);
-    conc_future *f = (conc_future *)lc_test(L, -1, &conc_future_class);
-    lua_pop(L, 1);
-    list[i] = (conc_waiter){.word = &f->word};
-    if (!conc_future_prepare(f, &list[i].expected))
-      return APR_SUCCESS;
-  }
-  size_t which;
-  return conc_wait_any(list, (size_t)n, &which, lc_self(L), deadline);
-}
-
-/* The first future of the sequence at 1 that is done, or 0. */
-static lua_Integer find_done(lua_State *L, lua_Integer n) {
-  for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, 1, i);
-    conc_future *f = lc_check(L, -1, &conc_future_class);
-    lua_pop(L, 1);
-    if (conc_future_done(f))
-      return i;
-  }
-  return 0;
-}
-
-/*
- * first_done(sequence of futures [, timeout]): the index of one that is done,
- * or nil and "timeout"
- */
-int lc_first_done(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
-  conc_time deadline = lc_deadline(L, 2, "timeout");
-  lua_Integer n = (lua_Integer)lua_rawlen(L, 1), i;
-  apr_status_t st = APR_SUCCESS;
-  lua_settop(L, 2);
-  while ((i = find_done(L, n)) == 0) {
-    st = deadline == CONC_NOW ? APR_TIMEUP : sleep_on(L, n, deadline);
-    lua_settop(L, 2);
-    if (APR_STATUS_IS_TIMEUP(st) && find_done(L, n) == 0)
-      return lc_outcome(L, st);
-    (void)lc_again(L, st);
-  }
-  lua_pushinteger(L, i);
-  return 1;
 }

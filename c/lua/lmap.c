@@ -14,7 +14,10 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "lua/failure.h"
 #include "lua/lexecutor.h"
+#include "lua/state.h"
+#include "lua/task.h"
 #include "lua/types.h"
 
 /* ---- In the worker ---- */
@@ -77,6 +80,8 @@ static void do_item(lua_State *L, int handler, lua_Integer k) {
   lua_pushvalue(L, FN);
   lua_pushvalue(L, ITEMS + (int)k - 1);
   int status = lua_pcall(L, lua_gettop(L) - top - 1, LUA_MULTRET, handler);
+  if (status != LUA_OK && lc_was_stopped(L))
+    lua_error(L);
   if (status != LUA_OK)
     set_error(L, odd, k);
   else if (lua_gettop(L) == top + 1)
@@ -230,18 +235,18 @@ static void submit_chunk(lua_State *L, map *m, conc_pool *p, int at) {
   lc_packing what = {
     .first = at, .last = lua_gettop(L), .name = "fn", .apart = at + 1};
   lua_Integer count = lua_gettop(L) - at - 1;
-  conc_future *f;
   conc_msg msg;
   make_room(L, m);
   drop_making(m);
-  apr_status_t st = conc_future_new(&f);
+  apr_status_t st = conc_future_new(&m->making);
   if (st != APR_SUCCESS)
     lc_fail(L, st);
-  f->chunk = true;
-  what.extra = &f->obj;
-  m->making = f;
   lc_pack_with(L, lc_get(L), &what, &msg);
-  lc_submit(L, p, &msg);
+  conc_future *f = m->making;
+  f->kind = LC_TASK_CHUNK;
+  f->quiet = true; /* each item tells its own error */
+  f->msg = msg;
+  lc_submit(L, p, f);
   m->making = NULL;
   m->chunks[(m->first + m->n++) % m->room] = (chunk){f, count};
   m->flying += count;
@@ -287,12 +292,7 @@ static void fill_window(lua_State *L, map *m, conc_pool *p, int fn, int input) {
 /* Every item of a chunk that failed as a whole fails with its error. */
 static void fail_chunk(lua_State *L, conc_future *f, lua_Integer count) {
   int top = lua_gettop(L);
-  if (conc_future_is(f) == CONC_FUTURE_CANCELLED) {
-    lc_pusherror(L, "CancelledError", "the future was cancelled");
-  } else {
-    lc_unpack_copy(L, &f->result);
-    lua_settop(L, top + 1);
-  }
+  lc_push_error_of(L, f);
   lua_createtable(L, (int)count, 0);
   for (lua_Integer k = 1; k <= count; k++) {
     lua_createtable(L, 0, 1);
@@ -305,11 +305,7 @@ static void fail_chunk(lua_State *L, conc_future *f, lua_Integer count) {
 }
 
 static void await_chunk(lua_State *L, map *m, conc_future *f) {
-  apr_status_t st;
-  do
-    st = conc_future_wait(f, lc_self(L), m->deadline);
-  while (lc_again(L, st));
-  if (st == APR_SUCCESS)
+  if (lc_await_future(L, f, m->deadline) == APR_SUCCESS)
     return;
   abandon(m);
   lc_throw(L, "TimeoutError", "the results of map are not ready in time");
@@ -324,7 +320,7 @@ static void take_results(lua_State *L, conc_future *f, lua_Integer count) {
     fail_chunk(L, f, count);
     return;
   }
-  lc_unpack_copy(L, &f->result);
+  lc_unpack_copy(L, &f->msg);
   lua_settop(L, top + 2);
   lua_replace(L, up(ODD));
   lua_replace(L, up(RESULTS));

@@ -7,6 +7,7 @@
 #include "core/blob.h"
 #include "ipc/heap.h"
 #include "lua/errors.h"
+#include "lua/failure.h"
 #include "lua/lprocess.h"
 #include "lua/names.h"
 #include "lua/state.h"
@@ -106,7 +107,6 @@ static const luaL_Reg functions[] = {{"sleep", do_sleep},
                                      {"stats", stats},
                                      {"fault", fault},
                                      {"interrupt", interrupt},
-                                     {"first_done", lc_first_done},
                                      {"select", lc_select},
                                      {"Lock", lc_lock},
                                      {"RLock", lc_rlock},
@@ -125,6 +125,13 @@ static const luaL_Reg functions[] = {{"sleep", do_sleep},
                                      {"Local", lc_local},
                                      {"Thread", lc_thread},
                                      {"ThreadPoolExecutor", lc_executor},
+                                     {"shared_executor", lc_shared_executor},
+                                     {"Promise", lc_promise},
+                                     {"watch", lc_new_watch},
+                                     {"failed", lc_failed},
+                                     {"cancelled", lc_task_cancelled},
+                                     {"shield", lc_shield},
+                                     {"group", lc_new_group},
                                      {NULL, NULL}};
 
 /* Those of conc.multiprocessing that threading has too: core.shared. */
@@ -144,6 +151,7 @@ LC_EXPORT int luaopen_conc_core(lua_State *L) {
   luaL_checkversion(L);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
+  conc_future_forgotten = lc_forgotten;
   luaL_newlibtable(L, functions);
   lc_setfuncs(L, functions);
   lc_setfuncs(L, lc_thread_functions);

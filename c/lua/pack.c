@@ -30,8 +30,9 @@ lc_packer *lc_push_packer(lua_State *L, const lc_packer *like) {
 static const char *label(lua_State *L, const lc_packing *r, int i) {
   bool call = strcmp(r->name, "fn") == 0 || strcmp(r->name, "target") == 0 ||
               strcmp(r->name, "init") == 0;
-  if (call && i > r->first)
-    return lua_pushfstring(L, "args[%d]", i - r->first);
+  int fn = r->first + r->before;
+  if (call && i > fn)
+    return lua_pushfstring(L, "args[%d]", i - fn);
   if (call || (r->first == r->last && strcmp(r->name, "args") != 0))
     return r->name;
   return lua_pushfstring(L, "%s[%d]", r->name, i - r->first + 1);

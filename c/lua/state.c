@@ -21,6 +21,11 @@ static int state_gc(lua_State *L) {
   lc_state *S = lua_touserdata(L, 1);
   conc_parker *self = S->self;
   lc_interrupt_close(S);
+  if (S->inbox != NULL) {
+    conc_inbox_close(S->inbox);
+    conc_release((conc_obj *)S->inbox);
+    S->inbox = NULL;
+  }
   if (self != NULL && !S->worker) {
     conc_time end =
       S->close_limit < 0 ? CONC_FOREVER : conc_after(S->close_limit);

@@ -12,6 +12,8 @@
 #include "lua/update.h"
 
 #include "core/blob.h"
+#include "core/executor.h"
+#include "core/inbox.h"
 #include "core/thread.h"
 
 struct lc_state {
@@ -20,6 +22,11 @@ struct lc_state {
   lua_Hook hook;            /* the hook that is no news to us */
   lua_State *running;       /* the coroutine that waits or waited last */
   lc_interrupt interrupt;   /* how other threads reach this one */
+  struct lc_task *task;     /* the innermost that runs here, see task.h */
+  conc_worker *pooled;      /* of which executor this is a worker, or NULL */
+  uintptr_t base;           /* where its C stack begins, about */
+  conc_inbox *inbox;        /* see callback.h; NULL: not yet */
+  size_t listed;            /* futures that callbacks wait for */
   conc_thread *thread;      /* who runs here; a reference */
   conc_root *root;          /* the family; a reference */
   conc_obj *env;            /* what workers started here begin with, or NULL */

@@ -11,7 +11,8 @@ extern const lc_type lc_lock_type, lc_rlock_type, lc_condition_type,
   lc_array_type, lc_dict_type, lc_local_type, lc_thread_type, lc_future_type,
   lc_executor_type, lc_row_type, lc_slock_type, lc_srlock_type,
   lc_scondition_type, lc_ssemaphore_type, lc_sbounded_type, lc_sevent_type,
-  lc_sbarrier_type, lc_svalue_type, lc_sarray_type, lc_process_type;
+  lc_sbarrier_type, lc_svalue_type, lc_sarray_type, lc_process_type,
+  lc_promise_type, lc_watch_type, lc_group_type;
 
 int lc_lock(lua_State *L);      /* Lock() */
 int lc_rlock(lua_State *L);     /* RLock() */
@@ -30,20 +31,28 @@ int lc_sevent(lua_State *L);
 int lc_sbarrier(lua_State *L);
 int lc_svalue(lua_State *L);
 int lc_sarray(lua_State *L);
-int lc_fifo(lua_State *L);     /* Queue([maxsize]) */
-int lc_lifo(lua_State *L);     /* LifoQueue([maxsize]) */
-int lc_priority(lua_State *L); /* PriorityQueue([maxsize]) */
-int lc_simple(lua_State *L);   /* SimpleQueue() */
-int lc_value(lua_State *L);    /* Value(type [, value]) */
-int lc_array(lua_State *L);    /* Array(type, n | sequence) */
-int lc_dict(lua_State *L);     /* Dict([table]) */
-int lc_local(lua_State *L);    /* Local([init [, args]]) */
-int lc_thread(lua_State *L);   /* Thread{target =, args =, ...} */
-int lc_executor(lua_State *L); /* ThreadPoolExecutor([max_workers]) */
-int lc_select(lua_State *L);   /* select{case, ..., timeout =} */
+int lc_fifo(lua_State *L);            /* Queue([maxsize]) */
+int lc_lifo(lua_State *L);            /* LifoQueue([maxsize]) */
+int lc_priority(lua_State *L);        /* PriorityQueue([maxsize]) */
+int lc_simple(lua_State *L);          /* SimpleQueue() */
+int lc_value(lua_State *L);           /* Value(type [, value]) */
+int lc_array(lua_State *L);           /* Array(type, n | sequence) */
+int lc_dict(lua_State *L);            /* Dict([table]) */
+int lc_local(lua_State *L);           /* Local([init [, args]]) */
+int lc_thread(lua_State *L);          /* Thread{target =, args =, ...} */
+int lc_executor(lua_State *L);        /* ThreadPoolExecutor([max_workers]) */
+int lc_shared_executor(lua_State *L); /* the family's own */
+int lc_promise(lua_State *L);         /* Promise() */
+int lc_new_watch(lua_State *L);       /* watch(futures) */
+int lc_failed(lua_State *L);          /* failed(future) */
+int lc_new_group(lua_State *L);       /* group(policy, timeout) */
+int lc_task_cancelled(lua_State *L);  /* cancelled() */
+int lc_shield(lua_State *L);          /* shield(fn, ...) */
+int lc_select(lua_State *L);          /* select{case, ..., timeout =} */
 /* Push a new pending Future. */
 struct conc_future *lc_newfuture(lua_State *L);
-int lc_first_done(lua_State *L); /* first_done(futures [, timeout]) */
+/* Push a new Promise of that future. */
+void lc_push_promise(lua_State *L, struct conc_future *f);
 
 /* The operations of Dict, which are functions because its fields are keys. */
 extern const luaL_Reg lc_dict_functions[];

@@ -128,3 +128,9 @@ void conc_parker_ask(conc_parker *p, uint32_t what) {
   atomic_fetch_or(&p->asked, what);
   rouse(p);
 }
+
+bool conc_parker_answer(conc_parker *p, uint32_t what) {
+  /* Relaxed is enough to see nothing: what is missed is seen next time. */
+  return (atomic_load_explicit(&p->asked, memory_order_relaxed) & what) != 0 &&
+         (atomic_fetch_and(&p->asked, ~what) & what) != 0;
+}

@@ -69,5 +69,10 @@ void conc_parker_cancel(conc_parker *p);
 
 /* Set bits in 'asked' and let the owner's wait poll.  Any thread. */
 void conc_parker_ask(conc_parker *p, uint32_t what);
+/* Owner only: was it asked that?  If so it is answered. */
+bool conc_parker_answer(conc_parker *p, uint32_t what);
+
+/* Of 'asked': futures that the owner wanted to hear of are done. */
+enum { CONC_ASKED_NOTES = 0x100 };
 
 #endif

@@ -54,6 +54,29 @@ function conc.cpu_count() end
 ---@return any more
 ---@return any priority
 function conc.select(cases) end
+---Have fn(...) called by a worker of the executor that all threads share.
+---@param fn function
+---@param ... any
+---@return conc.Future
+function conc.submit(fn, ...) end
+
+---ThreadPoolExecutor:map on that executor.
+---@param fn function
+---@param xs any[]|fun(): any
+---@param options? conc.ThreadPoolExecutor.Map
+---@return fun(): integer?, any ...
+function conc.map(fn, xs, options) end
+
+---Is the running task asked to stop?
+---@return boolean
+---@nodiscard
+function conc.cancelled() end
+
+---Call fn(...); its waits are not cut short by a cancellation.
+---@param fn function
+---@param ... any
+---@return any ...
+function conc.shield(fn, ...) end
 
 ---May v cross between threads?
 ---@param v any
@@ -71,6 +94,11 @@ function conc.register(name, metatable) end
 ---| "TimeoutError"
 ---| "CancelledError"
 ---| "BrokenThreadPool"
+---| "TaskGroupError"
+---| "InvalidStateError"
+---| "BrokenPromise"
+---| "QueueFull"
+---| "DeadlockError"
 ---| "BrokenBarrierError"
 ---| "SystemExit"
 
@@ -80,6 +108,7 @@ function conc.register(name, metatable) end
 ---@field traceback? string
 ---@field cause? any the error value behind it
 ---@field code? integer of a SystemExit
+---@field errors? any[] of a TaskGroupError
 conc.Error = {}
 
 ---Is it a conc.Error, of that class if one is given?

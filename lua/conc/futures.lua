@@ -3,9 +3,14 @@
 -- @module conc.futures
 
 local core = require "conc.core"
+local group = require "conc.group"
+
+local group_error = group.error
 
 local futures = {
   ThreadPoolExecutor = core.ThreadPoolExecutor,
+  Promise = core.Promise,
+  TaskGroup = group.TaskGroup,
 }
 
 -- Arguments ----------------------------------------------------------------
@@ -66,25 +71,9 @@ end
 
 -- Waiting ------------------------------------------------------------------
 
-local function first_done(list, deadline)
-  return core.first_done(list, math.max(0, deadline - core.time()))
-end
-
--- Move the futures that are done, the i-th and perhaps more after it, from the
--- list to a new one; both keep their order.
-local function take_done(list, i)
-  local done, kept, n = {}, i - 1, #list
-  for k = i, n do
-    local f = list[k]
-    list[k] = nil
-    if f:done() then
-      done[#done + 1] = f
-    else
-      kept = kept + 1
-      list[kept] = f
-    end
-  end
-  return done
+-- The position of one that is done and was not told yet, or nil.
+local function next_done(watch, deadline)
+  return watch:next(math.max(0, deadline - core.time()))
 end
 
 local function unfinished(left, all)
@@ -108,53 +97,47 @@ function futures.as_completed(fs, timeout, ...)
   if select("#", ...) > 0 then
     error("bad argument #3 to 'as_completed' (surplus argument)", 2)
   end
-  local waiting = collect("as_completed", fs)
+  local list = collect("as_completed", fs)
   local deadline = deadline_of("as_completed", timeout)
-  local all, ready, given = #waiting, {}, 0
+  local watch, left, all = core.watch(list), #list, #list
   return function()
-    if given == #ready then
-      if #waiting == 0 then return nil end
-      local i = first_done(waiting, deadline)
-      if not i then error(unfinished(#waiting, all), 0) end
-      ready, given = take_done(waiting, i), 0
-    end
-    given = given + 1
-    local f = ready[given]
-    ready[given] = false -- no reference to it stays here
+    if left == 0 then return nil end
+    local i = next_done(watch, deadline)
+    if not i then error(unfinished(left, all), 0) end
+    left = left - 1
+    local f = list[i]
+    list[i] = false -- no reference to it stays here
     return f
   end
-end
-
--- Has it ended by an error of its task?
-local function has_failed(f)
-  return f:done() and not f:cancelled() and f:traceback(0) ~= nil
 end
 
 -- What may end the wait, as functions that wait for it.
 local wait_until = {}
 
-function wait_until.FIRST_COMPLETED(list, deadline)
-  if #list > 0 then first_done(list, deadline) end
+function wait_until.FIRST_COMPLETED(_, watch, deadline)
+  next_done(watch, deadline)
 end
 
-function wait_until.ALL_COMPLETED(list, deadline)
-  for _, f in ipairs(list) do
-    if not first_done({ f }, deadline) then return end
+function wait_until.ALL_COMPLETED(_, watch, deadline)
+  while next_done(watch, deadline) do end
+end
+
+function wait_until.FIRST_EXCEPTION(list, watch, deadline)
+  local i
+  repeat i = next_done(watch, deadline) until not i or core.failed(list[i])
+end
+
+-- The futures that are done, and the others, both in the order of the list.
+local function sort(list)
+  local done, not_done = {}, {}
+  for i = 1, #list do
+    local to = list[i]:done() and done or not_done
+    to[#to + 1] = list[i]
   end
+  return done, not_done
 end
 
-function wait_until.FIRST_EXCEPTION(list, deadline)
-  local waiting = table.move(list, 1, #list, 1, {})
-  while #waiting > 0 do
-    local i = first_done(waiting, deadline)
-    if not i then return end
-    for _, f in ipairs(take_done(waiting, i)) do
-      if has_failed(f) then return end
-    end
-  end
-end
-
-local options = { fs = true, timeout = true, return_when = true }
+local options = {fs = true, timeout = true, return_when = true}
 
 local function open_options(t)
   for name in next, t do
@@ -193,10 +176,72 @@ function futures.wait(fs, timeout, return_when, ...)
   if type(fs) == "table" and fs.fs ~= nil and timeout == nil and return_when == nil then
     fs, timeout, return_when = open_options(fs)
   end
-  local not_done = collect("wait", fs)
+  local list = collect("wait", fs)
   local deadline = deadline_of("wait", timeout)
-  wait_until[check_return_when(return_when)](not_done, deadline)
-  return take_done(not_done, 1), not_done
+  local wait = wait_until[check_return_when(return_when)]
+  local watch <close> = core.watch(list)
+  if #list > 0 then wait(list, watch, deadline) end
+  return sort(list)
+end
+
+-- Combining ------------------------------------------------------------------
+
+local function check_sequence(call, fs)
+  if type(fs) ~= "table" then
+    argument_error(call, 1, "fs: table expected, got " .. name_of(fs))
+  end
+  for i = 1, #fs do
+    if not is_future(fs[i]) then
+      argument_error(call, 1, ("fs[%d]: Future expected, got %s"):format(i, name_of(fs[i])))
+    end
+  end
+end
+
+--- A future of the results of several.
+-- @tparam table fs a sequence of futures
+-- @treturn Future whose result is one table: the first result of each, in the
+-- order of `fs`, and their number as field `n`.  It fails as soon as one of
+-- them fails or is cancelled, with its error; the others go on.
+-- @usage local pages = futures.all(fs):result()
+function futures.all(fs)
+  check_sequence("all", fs)
+  local promise, results, left = core.Promise(), {n = #fs}, #fs
+  local all = promise:future()
+  if left == 0 then promise:set_result(results) end
+  for i = 1, #fs do
+    fs[i]:add_done_callback(function(f)
+      if all:done() then return end
+      local err = f:exception()
+      if err ~= nil or core.failed(f) then return promise:set_exception(err) end
+      results[i] = f:result()
+      left = left - 1
+      if left == 0 then promise:set_result(results) end
+    end)
+  end
+  return all
+end
+
+--- A future of the first success of several.
+-- @tparam table fs a sequence of futures, at least one
+-- @treturn Future with the results of the first of them that finishes without
+-- an error; when none does, it fails with a `conc.Error` of class
+-- TaskGroupError whose `errors` are those of all, in the order of `fs`
+-- @usage local fastest = futures.any{ex:submit(ask, a), ex:submit(ask, b)}
+function futures.any(fs)
+  check_sequence("any", fs)
+  if #fs == 0 then argument_error("any", 1, "fs: must not be empty") end
+  local promise, errors, left = core.Promise(), {}, #fs
+  local any = promise:future()
+  for i = 1, #fs do
+    fs[i]:add_done_callback(function(f)
+      if any:done() then return end
+      local err = f:exception()
+      if err == nil and not core.failed(f) then return promise:set_result(f:result()) end
+      errors[i], left = err, left - 1
+      if left == 0 then promise:set_exception(group_error(errors, #fs)) end
+    end)
+  end
+  return any
 end
 
 return futures

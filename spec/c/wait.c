@@ -440,7 +440,7 @@ static void future_end(worker *w, struct future_test *t, conc_future *f) {
   if (roll(w, 4) == 0) {
     bool stopped = conc_future_cancel(f);
     CHECK(stopped == (conc_future_is(f) == CONC_FUTURE_CANCELLED));
-  } else if (conc_future_start(f)) {
+  } else if (conc_future_start(f, NULL)) {
     CHECK(conc_msg_make(&m, &f, sizeof f, NULL, 0) == APR_SUCCESS);
     conc_future_finish(f, CONC_FUTURE_FINISHED, &m);
     atomic_fetch_add(&t->ran, 1);
@@ -454,7 +454,7 @@ static void future_wait(worker *w, conc_future *f) {
   while (st == APR_TIMEUP);
   CHECK(st == APR_SUCCESS && conc_future_done(f));
   if (conc_future_is(f) == CONC_FUTURE_FINISHED)
-    CHECK(memcmp(conc_msg_data(&f->result), &f, sizeof f) == 0);
+    CHECK(memcmp(conc_msg_data(&f->msg), &f, sizeof f) == 0);
 }
 
 /* Wait until the first of all of them is done. */

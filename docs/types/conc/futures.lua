@@ -12,11 +12,39 @@ local ThreadPoolExecutor = {}
 ---@field thread_name_prefix? string
 ---@field initializer? function called first by each worker
 ---@field initargs? table its arguments
+---@field max_tasks_per_worker? integer then a new worker takes its place
+---@field idle_timeout? number seconds without work, after which a worker ends
+---@field max_pending? integer tasks that wait to be started at most
+---@field overflow? "block"|"error"|"caller" what submit does then ("block")
 
 ---@class conc.ThreadPoolExecutor.Map
 ---@field chunksize? integer items that travel together
 ---@field timeout? number seconds from the call
 ---@field buffersize? integer items on their way at most
+---@field unordered? boolean results as they come
+---@field progress? boolean|fun(done: integer, total: integer?)
+
+---@class conc.ThreadPoolExecutor.Task
+---@field timeout? number seconds from the start of the task
+---@field retries? integer times to do it again when its worker died
+---@field name? string
+
+---@class conc.ThreadPoolExecutor.Worker
+---@field name string
+---@field tasks integer
+---@field running integer
+---@field startup number seconds
+---@field wait number seconds
+---@field work number seconds
+
+---@class conc.ThreadPoolExecutor.Stats
+---@field queued integer
+---@field running integer
+---@field done integer
+---@field failed integer
+---@field cancelled integer
+---@field workers conc.ThreadPoolExecutor.Worker[]
+---@field slowest {name: string, seconds: number}[]
 
 ---@class conc.ThreadPoolExecutor.Shutdown
 ---@field wait? boolean until the workers are gone (true)
@@ -35,6 +63,13 @@ function futures.ThreadPoolExecutor(max_workers, thread_name_prefix, initializer
 ---@param ... any
 ---@return conc.Future
 function ThreadPoolExecutor:submit(fn, ...) end
+
+---The same with options.
+---@param options conc.ThreadPoolExecutor.Task
+---@param fn function
+---@param ... any
+---@return conc.Future
+function ThreadPoolExecutor:submit_with(options, fn, ...) end
 
 ---Iterate over index and results of fn(x), in the order of the input.
 ---@param fn function
@@ -58,6 +93,10 @@ function ThreadPoolExecutor:shutdown(options) end
 ---@nodiscard
 function ThreadPoolExecutor:max_workers() end
 
+---@return conc.ThreadPoolExecutor.Stats
+---@nodiscard
+function ThreadPoolExecutor:stats() end
+
 ---@class conc.Future
 local Future = {}
 
@@ -78,8 +117,29 @@ function Future:exception(timeout) end
 ---@return "timeout"? why
 function Future:traceback(timeout) end
 
----@return boolean cancelled it will not run
-function Future:cancel() end
+---@param options? {running: boolean} also ask one that runs to stop
+---@return boolean cancelled it will not run, or is asked
+function Future:cancel(options) end
+
+---Call fn(future) once, in this state, when it is done.
+---@param fn fun(future: conc.Future)
+---@return conc.Future self
+function Future:add_done_callback(fn) end
+
+---A future of what fn returns, called with this one's results.
+---@param fn function
+---@return conc.Future
+function Future:next(fn) end
+
+---A future of this one's results, or of what fn returns, called with its error.
+---@param fn fun(err: any): any ...
+---@return conc.Future
+function Future:catch(fn) end
+
+---A future that ends as this one, or fails with a TimeoutError.
+---@param seconds number
+---@return conc.Future
+function Future:timeout(seconds) end
 
 ---@return boolean
 ---@nodiscard
@@ -113,5 +173,68 @@ function futures.as_completed(fs, timeout) end
 ---@return conc.Future[] done
 ---@return conc.Future[] not_done
 function futures.wait(fs, timeout, return_when) end
+
+---A future of the first results of all; fails as soon as one fails.
+---@param fs conc.Future[]
+---@return conc.Future
+function futures.all(fs) end
+
+---A future of the results of the first that finishes without an error.
+---@param fs conc.Future[]
+---@return conc.Future
+function futures.any(fs) end
+
+---@class conc.Promise
+local Promise = {}
+
+---@return conc.Promise
+---@nodiscard
+function futures.Promise() end
+
+---@return conc.Future
+---@nodiscard
+function Promise:future() end
+
+---@return boolean running false: it was cancelled
+function Promise:set_running_or_notify_cancel() end
+
+---@param ... any
+function Promise:set_result(...) end
+
+---@param err any
+function Promise:set_exception(err) end
+
+---@class conc.TaskGroup
+---@field errors any[] when all is done
+local TaskGroup = {}
+
+---@class conc.TaskGroup.Options
+---@field executor? conc.ThreadPoolExecutor
+---@field policy? "all"|"first"|"collect"
+---@field timeout? number seconds from now
+
+---@param executor? conc.ThreadPoolExecutor|conc.TaskGroup.Options
+---@param options? conc.TaskGroup.Options
+---@return conc.TaskGroup
+---@nodiscard
+function futures.TaskGroup(executor, options) end
+
+---@param fn function
+---@param ... any
+---@return conc.Future
+function TaskGroup:submit(fn, ...) end
+
+---@param options conc.ThreadPoolExecutor.Task
+---@param fn function
+---@param ... any
+---@return conc.Future
+function TaskGroup:submit_with(options, fn, ...) end
+
+function TaskGroup:cancel() end
+
+---@param timeout? number seconds; nil: for ever
+---@return boolean done
+---@return "timeout"? why
+function TaskGroup:wait(timeout) end
 
 return futures

@@ -1,0 +1,148 @@
+/* The life of an executor's worker: set up, then one task after another. */
+
+#include <stdio.h>
+
+#include "core/thread.h"
+#include "lua/callback.h"
+#include "lua/failure.h"
+#include "lua/lexecutor.h"
+#include "lua/state.h"
+#include "lua/task.h"
+#include "lua/types.h"
+#include "lua/worker.h"
+
+/* (pool): what the parent gives, then the user's initializer */
+static int set_up(lua_State *L) {
+  const conc_pool_conf *conf = lua_touserdata(L, 1);
+  lc_worker_apply(L, conf->env);
+  if (conf->init.size == 0)
+    return 0;
+  conc_msg init = conf->init; /* read only */
+  int n = lc_unpack_copy(L, &init);
+  lua_call(L, n - 1, 0);
+  return 0;
+}
+
+/* (error value): a BrokenThreadPool with that cause */
+static int make_broken(lua_State *L) {
+  lc_pusherror(L, "BrokenThreadPool", "the initializer of a worker failed");
+  lua_pushvalue(L, 1);
+  lua_setfield(L, -2, "cause");
+  return 1;
+}
+
+/* (message, text): the same, packed, with the text of its cause in need */
+static int pack_broken(lua_State *L) {
+  conc_msg *m = lua_touserdata(L, 1);
+  if (lua_toboolean(L, 3)) {
+    luaL_tolstring(L, 2, NULL);
+    lua_replace(L, 2);
+  }
+  lua_pushcfunction(L, make_broken);
+  lua_pushvalue(L, 2);
+  lua_call(L, 1, 1);
+  luaL_tolstring(L, -1, NULL);
+  lua_insert(L, -2);
+  lc_push_traceback(L);
+  lua_insert(L, -2); /* text, traceback, value */
+  lc_pack(L, lua_gettop(L) - 2, lua_gettop(L), "error", m);
+  return 0;
+}
+
+/* The initializer failed with the error on the top. */
+static void break_pool(lua_State *L, conc_pool *p) {
+  conc_msg why = {0};
+  int err = lua_gettop(L);
+  for (int text = 0; text < 2 && why.size == 0; text++) {
+    lua_pushcfunction(L, pack_broken);
+    lua_pushlightuserdata(L, &why);
+    lua_pushvalue(L, err);
+    lua_pushboolean(L, text);
+    if (lua_pcall(L, 3, 0, 0) != LUA_OK)
+      lua_settop(L, err);
+  }
+  if (why.size == 0) {
+    lua_pushliteral(L, "");
+    lc_pack_failure(L, err, &why);
+  }
+  conc_pool_break(p, &why);
+}
+
+static bool begin(lua_State *L, conc_worker *w) {
+  lua_pushcfunction(L, lc_traceback);
+  lua_pushcfunction(L, set_up);
+  lua_pushlightuserdata(L, (void *)conc_pool_conf_of(w->pool));
+  if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
+    break_pool(L, w->pool);
+    return false;
+  }
+  lua_settop(L, 0);
+  atomic_store(&w->startup, conc_sys_now() - w->hired);
+  return true;
+}
+
+static void add(_Atomic int64_t *count, int64_t ns) {
+  /* Relaxed: only this thread writes it. */
+  atomic_store_explicit(count,
+                        atomic_load_explicit(count, memory_order_relaxed) + ns,
+                        memory_order_relaxed);
+}
+
+/* The next task, or NULL: leave. */
+static conc_future *next_task(lua_State *L, lc_state *S, conc_worker *w) {
+  const conc_pool_conf *conf = conc_pool_conf_of(w->pool);
+  for (;;) {
+    conc_future *f;
+    conc_time until = CONC_FOREVER;
+    if (conf->idle >= 0)
+      until = conc_sys_now() + conf->idle;
+    apr_status_t st = conc_pool_take(w, &f, S->self, until);
+    if (st == APR_SUCCESS)
+      return f;
+    if (st == CONC_CLOSED ||
+        (APR_STATUS_IS_TIMEUP(st) && conc_worker_retire(w)))
+      return NULL;
+    if (st == CONC_CANCELLED)
+      atomic_store(&S->self->cancel, 0); /* what is queued is still done */
+    if (st == CONC_INTERRUPTED)
+      lc_attend(L, S);
+  }
+}
+
+static void work(lua_State *L, lc_state *S, conc_worker *w) {
+  const conc_pool_conf *conf = conc_pool_conf_of(w->pool);
+  conc_time idle = conc_sys_now();
+  conc_future *f;
+  for (uint64_t n = 0; (f = next_task(L, S, w)) != NULL;) {
+    conc_time begin = conc_sys_now();
+    add(&w->waited, begin - idle);
+    idle = lc_run_task(L, w, f);
+    add(&w->worked, idle - begin);
+    if (++n >= conf->max_tasks && conf->max_tasks != 0 &&
+        conc_worker_replace(w))
+      return;
+  }
+}
+
+void lc_pool_work(conc_worker *w, void *prepared) {
+  static const unsigned char nomem[] = "\x11\xa0\x60\x71not enough memory";
+  conc_thread *t = w->thread;
+  t->arg = conc_pool_conf_of(w->pool)->arg; /* lc_worker_open looks there */
+  lua_State *L = lc_worker_open(t, prepared);
+  t->arg = w;
+  if (L == NULL) {
+    conc_msg why;
+    (void)conc_msg_make(&why, nomem, sizeof nomem - 1, NULL, 0);
+    conc_pool_break(w->pool, &why);
+    return;
+  }
+  char here;
+  lc_state *S = lc_open(L);
+  S->pooled = w;
+  S->base = (uintptr_t)&here;
+  if (begin(L, w))
+    work(L, S, w);
+  lua_close(L);
+}
+
+void lc_pool_interrupt(conc_worker *w) { conc_thread_interrupt(w->thread); }

@@ -1,0 +1,339 @@
+#include "lua/task.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "core/future.h"
+#include "lua/callback.h"
+#include "lua/failure.h"
+#include "lua/lexecutor.h"
+#include "lua/state.h"
+#include "lua/types.h"
+#include "wait/lot.h"
+#include "wait/spin.h"
+
+/* ---- One task ---- */
+
+static void ring_late(conc_alarm *a) {
+  (void)conc_future_ask((conc_future *)a->target, CONC_ASK_LATE);
+}
+
+/* The task may run for so many seconds from now; raises. */
+static void set_timeout(lua_State *L, lc_task *t, double seconds) {
+  conc_clock *clock = conc_root_clock(lc_open(L)->root);
+  apr_status_t st = conc_alarm_new(&t->alarm, &t->future->obj, ring_late, NULL);
+  if (st == APR_SUCCESS)
+    st = conc_clock_set(clock, t->alarm, conc_after(seconds));
+  if (st != APR_SUCCESS)
+    lc_fail(L, st);
+}
+
+/* The first two of the task's n values, at 2: timeout and name. */
+static int take_options(lua_State *L, lc_task *t) {
+  if (lua_isnumber(L, 2))
+    set_timeout(L, t, lua_tonumber(L, 2));
+  if (lua_isstring(L, 3))
+    (void)snprintf(t->name, sizeof t->name, "%s", lua_tostring(L, 3));
+  lua_remove(L, 2);
+  lua_remove(L, 2);
+  return lua_gettop(L) - 1;
+}
+
+/* Is it worth to remember how long this took?  The function is on the top. */
+static void name_slow(lua_State *L, lc_task *t, const conc_worker *w) {
+  lua_Debug ar;
+  if (t->name[0] != '\0' || w == NULL ||
+      !conc_pool_is_slow(w->pool, conc_sys_now() - t->begin)) {
+    lua_pop(L, 1);
+  } else if (lua_type(L, -1) != LUA_TFUNCTION) {
+    (void)snprintf(t->name, sizeof t->name, "%s", lc_nameof(L, -1));
+    lua_pop(L, 1);
+  } else {
+    lua_getinfo(L, ">S", &ar);
+    if (ar.linedefined < 0)
+      (void)snprintf(t->name, sizeof t->name, "a C function");
+    else
+      (void)snprintf(t->name, sizeof t->name, "%s:%d", ar.short_src,
+                     ar.linedefined);
+  }
+}
+
+/* (task, worker): do it, pack what it returns */
+static int do_task(lua_State *L) {
+  lc_task *t = lua_touserdata(L, 1);
+  const conc_worker *w = lua_touserdata(L, 2);
+  lua_settop(L, 1);
+  int n = lc_unpack_with(L, lc_open(L), &t->msg);
+  conc_msg_fini(&t->msg); /* its objects live here now */
+  if (t->future->kind == LC_TASK_CHUNK) {
+    lc_do_chunk(L, n, &t->msg);
+    return 0;
+  }
+  if (t->future->kind == LC_TASK_OPTIONS)
+    n = take_options(L, t);
+  lua_pushvalue(L, 2);
+  lua_insert(L, 2);
+  lua_call(L, n - 1, LUA_MULTRET);
+  lc_pack(L, 3, lua_gettop(L), "result", &t->msg);
+  lua_settop(L, 2);
+  name_slow(L, t, w);
+  return 0;
+}
+
+/* It ended with the error on the top of the stack. */
+static conc_future_state fail(lua_State *L, lc_task *t) {
+  int err = lua_gettop(L);
+  conc_msg_fini(&t->msg);
+  if (t->told && (conc_future_asked(t->future) & CONC_ASK_CANCEL) != 0 &&
+      lc_iserror(L, err, "CancelledError"))
+    return CONC_FUTURE_CANCELLED;
+  lc_push_traceback(L);
+  lc_pack_failure(L, err, &t->msg);
+  return CONC_FUTURE_FAILED;
+}
+
+/* No cancellation of a task that has ended is left for the next one. */
+static void forget_asking(lc_state *S) {
+  atomic_store(&S->self->cancel, 0);
+  if (conc_root_cancelled(S->root))
+    conc_parker_cancel(S->self);
+}
+
+static conc_future_state try_task(lua_State *L, lc_task *t, conc_worker *w) {
+  lua_pushcfunction(L, lc_traceback);
+  int handler = lua_gettop(L);
+  lua_pushcfunction(L, do_task);
+  lua_pushlightuserdata(L, t);
+  lua_pushlightuserdata(L, w);
+  if (lua_pcall(L, 2, 0, handler) == LUA_OK)
+    return CONC_FUTURE_FINISHED;
+  return fail(L, t);
+}
+
+/* Only this thread writes it. */
+static void deepen(conc_worker *w, uint32_t by) {
+  if (w != NULL)
+    atomic_store_explicit(
+      &w->depth, atomic_load_explicit(&w->depth, memory_order_relaxed) + by,
+      memory_order_relaxed);
+}
+
+static void settle(lc_task *t, conc_worker *w, conc_time took) {
+  deepen(w, (uint32_t)-1);
+  if (w != NULL && conc_pool_is_slow(w->pool, took))
+    conc_pool_slow(w->pool, took, t->name[0] == '\0' ? "?" : t->name);
+}
+
+conc_time lc_run_task(lua_State *L, conc_worker *w, conc_future *f) {
+  lc_state *S = lc_open(L);
+  lc_task t = {.future = f, .outer = S->task, .begin = conc_sys_now()};
+  int top = lua_gettop(L);
+  t.msg = conc_msg_take(&f->msg);
+  S->task = &t;
+  deepen(w, 1);
+  conc_future_state how = try_task(L, &t, w);
+  S->task = t.outer;
+  lua_settop(L, top);
+  if (t.alarm != NULL) {
+    conc_clock_clear(conc_root_clock(S->root), t.alarm);
+    conc_release(&t.alarm->obj);
+  }
+  conc_time end = conc_sys_now();
+  settle(&t, w, end - t.begin);
+  if (w != NULL) /* before anybody submits more because of the result */
+    conc_worker_ended(w, how);
+  if (conc_future_finish(f, how, &t.msg) != 0)
+    forget_asking(S);
+  conc_release(&f->obj);
+  return end;
+}
+
+/* ---- Being stopped ---- */
+
+bool lc_is_asked(const lc_state *S) {
+  return S->task != NULL && !S->task->told &&
+         conc_future_asked(S->task->future) != 0;
+}
+
+bool lc_was_stopped(lua_State *L) {
+  const lc_state *S = lc_open(L);
+  return S->task != NULL && S->task->told;
+}
+
+void lc_cancelled(lua_State *L, lc_state *S) {
+  lc_task *t = S->task;
+  atomic_store(&S->self->cancel, 0); /* it is delivered once */
+  if (lc_is_asked(S)) {
+    t->told = true;
+    if ((conc_future_asked(t->future) & CONC_ASK_CANCEL) == 0)
+      lc_throw(L, "TimeoutError", "the task ran for longer than its timeout");
+    lc_throw(L, "CancelledError", "the task was cancelled");
+  }
+  if (t == NULL || conc_root_cancelled(S->root))
+    lc_throw(L, "CancelledError", "cancelled");
+}
+
+/* ---- Helping ---- */
+
+/*
+ * How much of its C stack a worker has used when it runs no more tasks inside
+ * the ones it runs already.  Each takes two or three KB, and what its own
+ * calls of C take: Lua allows two hundred of those.
+ */
+enum { STACK_FOR_HELP = 512 * 1024 };
+
+static bool may_help(const lc_state *S) {
+  char here;
+  if (S->task == NULL || S->pooled == NULL || S->self->shield != 0)
+    return false;
+  uintptr_t at = (uintptr_t)&here, base = S->base;
+  return (at < base ? base - at : at - base) < STACK_FOR_HELP;
+}
+
+/*
+ * Run f inside the task that waits.  In a coroutine of its own: the depth of C
+ * calls that Lua allows is counted for each.
+ */
+static void run_inside(lua_State *co, lc_state *S, conc_future *f) {
+  lua_State *outer = S->running;
+  S->running = co;
+  (void)lc_run_task(co, S->pooled, f);
+  S->running = outer;
+}
+
+/* Run one task of the worker's executor, if there is one to run. */
+static bool help(lua_State *L, lc_state *S, const lc_goal *g, bool any) {
+  conc_worker *w = S->pooled;
+  if (conc_pool_queued(w->pool) == 0)
+    return false;
+  luaL_checkstack(L, 4, NULL);
+  lua_State *co = lua_newthread(L); /* may raise: before f is started */
+  conc_future *f = g->claim(g->arg, w);
+  if (f == NULL && any)
+    (void)conc_pool_take(w, &f, S->self, CONC_NOW);
+  if (f != NULL)
+    run_inside(co, S, f);
+  lua_pop(L, 1);
+  if (lc_is_asked(S)) /* meanwhile */
+    lc_cancelled(L, S);
+  return f != NULL;
+}
+
+/* ---- Waiting ---- */
+
+static conc_future *claim_none(void *arg, conc_worker *w) {
+  (void)arg;
+  (void)w;
+  return NULL;
+}
+
+bool lc_help(lua_State *L) {
+  static const lc_goal none = {.claim = claim_none};
+  lc_state *S = lc_get(L);
+  return may_help(S) && help(L, S, &none, true);
+}
+
+typedef struct two {
+  const lc_goal *g;
+  const conc_pool *p;
+} two;
+
+static bool either(const void *arg) {
+  const two *t = arg;
+  return t->g->ready(t->g->arg) || conc_pool_ready(t->p);
+}
+
+/* Sleep until the goal may be ready, or there may be a task in the pool. */
+static apr_status_t sleep_on_both(lc_state *S, const lc_goal *g,
+                                  conc_time deadline) {
+  conc_pool *p = S->pooled->pool;
+  conc_gate *gate = conc_pool_gate(p);
+  conc_waiter list[2] = {{0}, {0}};
+  size_t which = 2;
+  if (conc_spin(S->self, either, &(two){g, p}))
+    return APR_EAGAIN;
+  if (!g->prepare(g->arg, &list[0]))
+    return APR_SUCCESS;
+  conc_gate_enter(gate, &list[1]);
+  apr_status_t st = APR_EAGAIN;
+  if (!conc_pool_ready(p))
+    st = conc_wait_any(list, 2, &which, S->self, deadline);
+  conc_gate_leave(gate, st == APR_SUCCESS && which == 1);
+  if (g->ready(g->arg) && conc_pool_ready(p))
+    conc_gate_notify(gate); /* for somebody who takes it */
+  return st;
+}
+
+static apr_status_t sleep_on(lc_state *S, const lc_goal *g,
+                             conc_time deadline) {
+  conc_waiter one = {0};
+  size_t which;
+  if (conc_spin(S->self, g->ready, g->arg))
+    return APR_SUCCESS;
+  if (!g->prepare(g->arg, &one))
+    return APR_SUCCESS;
+  return conc_wait_any(&one, 1, &which, S->self, deadline);
+}
+
+/* A worker that may not help waits for something that is queued here. */
+static apr_status_t sleep_stuck(lua_State *L, lc_state *S, const lc_goal *g) {
+  conc_pool *p = S->pooled->pool;
+  if (g->wanted == NULL || !conc_pool_has(p, g->wanted))
+    return sleep_on(S, g, CONC_FOREVER);
+  if (!conc_pool_stick(p))
+    lc_throw(L, "DeadlockError",
+             "every worker of the executor waits for tasks that are queued, "
+             "and tasks are nested too deeply to run one more inside");
+  apr_status_t st = sleep_on(S, g, CONC_FOREVER);
+  conc_pool_unstick(p);
+  return st;
+}
+
+static apr_status_t wait_once(lua_State *L, lc_state *S, const lc_goal *g,
+                              conc_time deadline) {
+  bool any = deadline == CONC_FOREVER;
+  if (!may_help(S))
+    return S->task != NULL && S->pooled != NULL && any
+             ? sleep_stuck(L, S, g)
+             : sleep_on(S, g, deadline);
+  if (help(L, S, g, any))
+    return APR_EAGAIN;
+  return any && !conc_pool_over(S->pooled->pool) ? sleep_on_both(S, g, deadline)
+                                                 : sleep_on(S, g, deadline);
+}
+
+apr_status_t lc_await(lua_State *L, const lc_goal *g, conc_time deadline) {
+  lc_state *S = lc_get(L);
+  (void)lc_self(L);
+  while (!g->ready(g->arg)) {
+    if (deadline == CONC_NOW)
+      return APR_TIMEUP;
+    apr_status_t st = wait_once(L, S, g, deadline);
+    if (APR_STATUS_IS_TIMEUP(st))
+      return g->ready(g->arg) ? APR_SUCCESS : st;
+    (void)lc_again(L, st);
+  }
+  return APR_SUCCESS;
+}
+
+/* ---- One future ---- */
+
+static bool is_done(const void *arg) { return conc_future_done(arg); }
+
+static bool prepare(void *arg, conc_waiter *w) {
+  conc_future *f = arg;
+  w->word = &f->word;
+  return conc_future_prepare(f, &w->expected);
+}
+
+static conc_future *claim(void *arg, conc_worker *w) {
+  return conc_pool_claim(w, arg) ? arg : NULL;
+}
+
+apr_status_t lc_await_future(lua_State *L, conc_future *f, conc_time deadline) {
+  lc_goal g = {f, is_done, prepare, claim, f};
+  apr_status_t st = lc_await(L, &g, deadline);
+  if (st == APR_SUCCESS)
+    lc_run_callbacks(L, f);
+  return st;
+}

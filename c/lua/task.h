@@ -1,0 +1,76 @@
+#ifndef LC_TASK_H
+#define LC_TASK_H
+
+/*
+ * Running the tasks of an executor in a state.  A task may wait for others of
+ * its own executor: then the worker runs those meanwhile, one inside the
+ * other, so that a task never waits for what only its own worker could do.
+ */
+
+#include "core/executor.h"
+#include "lua/lc.h"
+
+/* What a task's message holds: conc_future.kind. */
+enum {
+  LC_TASK_CALL,    /* a function and its arguments */
+  LC_TASK_OPTIONS, /* timeout or nil, name or nil, then the same */
+  LC_TASK_CHUNK    /* a piece of a map, see lmap.c */
+};
+
+/* One that runs, on the C stack.  [o] of the thread that runs it */
+typedef struct lc_task {
+  conc_future *future; /* a reference */
+  struct lc_task *outer;
+  bool told;         /* its cancellation was raised */
+  conc_msg msg;      /* the task, then the result */
+  conc_alarm *alarm; /* of its timeout, or NULL */
+  conc_time begin;
+  char name[72]; /* "": not known */
+} lc_task;
+
+/*
+ * Run f, which was started, in this state; its reference is used up.  'w' is
+ * the worker, or NULL for a task that runs in the state that submitted it.
+ * Returns when the task ended.  Does not raise.
+ */
+conc_time lc_run_task(lua_State *L, conc_worker *w, conc_future *f);
+
+/*
+ * The thread was asked to stop: raise the task's CancelledError or
+ * TimeoutError, if it is the innermost one that is meant and was not told
+ * before; in a thread that runs no task always.
+ */
+void lc_cancelled(lua_State *L, lc_state *S);
+/* Was the running task told to stop?  Then what it caught is that. */
+bool lc_was_stopped(lua_State *L);
+/* Is the running task asked to stop, and was not told? */
+bool lc_is_asked(const lc_state *S);
+
+/* ---- Waiting ---- */
+
+/*
+ * What is waited for.  In a worker the wait runs tasks of its executor: first
+ * those that 'claim' says are waited for, then, if the wait has no deadline,
+ * any other.
+ */
+typedef struct lc_goal {
+  void *arg;
+  bool (*ready)(const void *arg);
+  /* Fill in word and expected; false: it is ready. */
+  bool (*prepare)(void *arg, conc_waiter *w);
+  /* A future that is waited for and that w has started, or NULL. */
+  conc_future *(*claim)(void *arg, conc_worker *w);
+  conc_future *wanted; /* the only future that is waited for, or NULL */
+} lc_goal;
+
+/* Wait until the goal is ready: APR_SUCCESS or APR_TIMEUP; raises. */
+apr_status_t lc_await(lua_State *L, const lc_goal *g, conc_time deadline);
+
+/* Run one task of this worker's executor inside the running one; false: there
+   is none, or it may not. */
+bool lc_help(lua_State *L);
+
+/* ... until that future is done. */
+apr_status_t lc_await_future(lua_State *L, conc_future *f, conc_time deadline);
+
+#endif
