@@ -81,6 +81,7 @@ local common = {
   "c/lua/code.c",
   "c/lua/errors.c",
   "c/lua/failure.c",
+  "c/lua/flat.c",
   "c/lua/host.c",
   "c/lua/interrupt.c",
   "c/lua/larray.c",

@@ -757,6 +757,92 @@ describe("What crosses: classes", function()
   end)
 end)
 
+describe("What crosses: small tables", function()
+  -- Alone in a queue they go a shorter way than among other values.
+  local q = queue.Queue()
+  local function alone(t)
+    q:put(t)
+    return q:get()
+  end
+
+  local function check_same(t, twin)
+    local n = 0
+    assert.is_nil(getmetatable(twin))
+    for k, v in pairs(t) do
+      n = n + 1
+      local w = twin[k]
+      if type(v) == "table" then
+        assert.same(v, w)
+      elseif v == v then
+        assert(w == v and math.type(w) == math.type(v), tostring(k))
+      else
+        assert(w ~= w)
+      end
+    end
+    for _ in pairs(twin) do n = n - 1 end
+    assert.equal(0, n)
+  end
+
+  it("are what they were, whatever is in them", function()
+    check_same({}, alone {})
+    local seed = 7
+    local function random(n)
+      seed = (seed * 1103515245 + 12345) % 0x80000000
+      return seed // 65536 % n + 1
+    end
+    local values = {0, 1, 95, 96, -1, 127, 128, -129, 32768, -2^31 | 0, 2^31 | 0, math.maxinteger,
+      math.mininteger, 0.5, -0.0, 1e300, 0 / 0, math.huge, true, false, "", "x", ("y"):rep(62),
+      ("y"):rep(63), ("y"):rep(64), ("z"):rep(300), "\0", {}, {1, {2}}, print}
+    local keys = {1, 2, 3, 4, 5, 0, -1, 100, math.mininteger, 0.5, -1e300, math.huge, true, false,
+      "", "a", "id", "_x", "__name", ("k"):rep(63), ("k"):rep(64), "1", "n", "\0\0"}
+    for _ = 1, helper.scale(4000) do
+      local t = {}
+      for _ = 1, random(12) do
+        -- mostly scalars that keep the table on the short way
+        t[keys[random(random(3) == 1 and #keys or 8)]] =
+          values[random(random(4) == 1 and #values or 18)]
+      end
+      for _ = 1, random(2) - 1 do t["f" .. random(9)] = "some text" end
+      check_same(t, alone(t))
+    end
+  end)
+
+  it("are whole when they fill a message, or nearly", function()
+    for n = 0, 70 do
+      for _, last in ipairs {5, 200, 70000, 1 << 40, 0.5, "ab", true} do
+        local t = {s = ("x"):rep(n), z = last}
+        check_same(t, alone(t))
+        t = {("x"):rep(n), last}
+        check_same(t, alone(t))
+      end
+    end
+    for n = 1, 40 do
+      local t = {}
+      for i = 1, n do t["key" .. i] = i end
+      check_same(t, alone(t))
+    end
+  end)
+
+  it("stay classes, modules and globals if they are", function()
+    local class = {}
+    class.__index = class
+    assert.equal(class, alone(setmetatable({1}, class)).__index)
+    assert.equal(string, alone(string))
+    assert.equal(_G, chunk("local alone = ... return alone(_G)", alone))
+    local t = {x = 1}
+    t.t = t
+    local twin = alone(t)
+    assert.equal(twin, twin.t)
+  end)
+
+  it("leave nothing behind when memory fails", function()
+    assert(helper.fail_each(function()
+      return q:put {("x"):rep(60), ("y"):rep(60)}
+    end) > 0)
+    while q:get(0) do end
+  end)
+end)
+
 describe("What crosses: long sequences", function()
   local function fill(t, from, to, step, value)
     for i = from, to, step do t[i] = value(i) end

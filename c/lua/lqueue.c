@@ -8,6 +8,7 @@
 
 #include "core/queue.h"
 #include "lua/priority.h"
+#include "lua/state.h"
 #include "lua/types.h"
 
 static inline conc_queue *check(lua_State *L) {
@@ -55,16 +56,17 @@ static void check_priority(lua_State *L, int idx, int arg) {
 
 /* ---- Putting ---- */
 
-/* Push *m with the priority at 'prio' (0: none). */
+/* Push *m with the priority at 'prio' (0: none).  lc_self was asked before. */
 static apr_status_t push(lua_State *L, conc_queue *q, conc_msg *m, int prio,
                          conc_time deadline) {
+  conc_parker *self = lc_get(L)->self;
   if (prio == 0)
-    return conc_queue_push(q, m, NULL, lc_self(L), deadline);
+    return conc_queue_push(q, m, NULL, self, deadline);
   conc_priority p;
   apr_status_t st = lc_make_priority(L, prio, &p);
   if (st != APR_SUCCESS)
     return st;
-  st = conc_queue_push(q, m, &p, lc_self(L), deadline);
+  st = conc_queue_push(q, m, &p, self, deadline);
   lc_drop_priority(&p);
   return st;
 }
@@ -87,6 +89,8 @@ static int put(lua_State *L, conc_queue *q, conc_time deadline, int prio) {
 /* q:put(item [, timeout]): true, or nil and "timeout" or "closed" */
 static int fifo_put(lua_State *L) {
   conc_queue *q = check(L);
+  if (lua_gettop(L) == 2)
+    return put(L, q, CONC_FOREVER, 0);
   conc_time deadline = lc_deadline(L, 3, "timeout");
   lc_any(L, 2, "item");
   lc_nomore(L, 3);
@@ -130,10 +134,11 @@ static int simple_put(lua_State *L) { return put_nowait(L); }
 
 static apr_status_t pop(lua_State *L, conc_queue *q, conc_msg *m,
                         conc_priority *p, conc_time deadline) {
+  conc_parker *self = lc_self(L);
   apr_status_t st;
   do
-    st = conc_queue_pop(q, m, p, lc_self(L), deadline);
-  while (lc_again(L, st));
+    st = conc_queue_pop(q, m, p, self, deadline);
+  while (st != APR_SUCCESS && lc_again(L, st));
   return st;
 }
 
@@ -146,6 +151,8 @@ static int get(lua_State *L, conc_queue *q, conc_time deadline) {
 /* q:get([timeout]): item, or nil and "timeout" or "closed" */
 static int fifo_get(lua_State *L) {
   conc_queue *q = check(L);
+  if (lua_gettop(L) == 1)
+    return get(L, q, CONC_FOREVER);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   lc_nomore(L, 2);
   return get(L, q, deadline);

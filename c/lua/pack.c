@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "lua/flat.h"
 #include "lua/lend.h"
 #include "lua/state.h"
 #include "lua/walk.h"
@@ -154,7 +155,7 @@ void lc_pack_with(lua_State *L, lc_state *S, const lc_packing *r, conc_msg *m) {
 
 void lc_pack_one(lua_State *L, int idx, const char *name, conc_msg *m) {
   const lc_packing r = {.first = idx, .last = idx, .name = name, .lend = true};
-  if (!pack_scalar(L, idx, m))
+  if (!pack_scalar(L, idx, m) && !lc_flat_pack(L, lc_get(L), idx, m))
     lc_pack_with(L, lc_get(L), &r, m);
 }
 

@@ -65,6 +65,33 @@ const char *lc_read_counted(lc_reader *r, size_t *len);
 conc_obj *lc_read_reference(lc_reader *r);
 conc_blob *lc_read_blob(lc_reader *r, conc_blob_kind kind);
 
+/*
+ * Push the number at p, where LC_NUMBER_MOST bytes can be read; the bytes it
+ * has, or 0: there is none.
+ */
+enum { LC_NUMBER_MOST = 9 };
+
+static inline size_t lc_read_number(lua_State *L, const unsigned char *p) {
+  uint64_t bits;
+  double d;
+  switch (*p) {
+  case LC_INT1: lua_pushinteger(L, (int8_t)p[1]); return 2;
+  case LC_INT2: lua_pushinteger(L, (int16_t)lc_load2(p + 1)); return 3;
+  case LC_INT4: lua_pushinteger(L, (int32_t)lc_load4(p + 1)); return 5;
+  case LC_INT8: lua_pushinteger(L, (lua_Integer)lc_load8(p + 1)); return 9;
+  case LC_FLOAT:
+    bits = lc_load8(p + 1);
+    memcpy(&d, &bits, sizeof d);
+    lua_pushnumber(L, (lua_Number)d);
+    return 9;
+  default:
+    if (*p >= LC_SMALLINT)
+      return 0;
+    lua_pushinteger(L, (lua_Integer)*p);
+    return 1;
+  }
+}
+
 /* A number, string, boolean or nil: push it, or do nothing and say false. */
 static inline bool lc_read_scalar(lc_reader *r, unsigned tag) {
   lua_State *L = r->L;

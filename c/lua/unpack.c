@@ -4,6 +4,7 @@
  */
 
 #include "lua/build.h"
+#include "lua/flat.h"
 #include "lua/lend.h"
 #include "lua/names.h"
 
@@ -79,36 +80,14 @@ static inline bool next_scalar(lc_reader *r) {
   return false;
 }
 
-/* The bytes of a number with that tag, which are pushed; 0: it is none. */
-static inline size_t push_number(lua_State *L, const unsigned char *p) {
-  uint64_t bits;
-  double d;
-  switch (*p) {
-  case LC_INT1: lua_pushinteger(L, (int8_t)p[1]); return 2;
-  case LC_INT2: lua_pushinteger(L, (int16_t)lc_load2(p + 1)); return 3;
-  case LC_INT4: lua_pushinteger(L, (int32_t)lc_load4(p + 1)); return 5;
-  case LC_INT8: lua_pushinteger(L, (lua_Integer)lc_load8(p + 1)); return 9;
-  case LC_FLOAT:
-    bits = lc_load8(p + 1);
-    memcpy(&d, &bits, sizeof d);
-    lua_pushnumber(L, (lua_Number)d);
-    return 9;
-  default:
-    if (*p >= LC_SMALLINT)
-      return 0;
-    lua_pushinteger(L, (lua_Integer)*p);
-    return 1;
-  }
-}
-
 /* Numbers in a row, but for the last one or two, with little ado. */
 static void fill_numbers(lc_reader *r, lc_reading *f) {
-  enum { WIDEST = 9 };
   size_t size;
   lua_State *L = r->L;
   const unsigned char *p = r->p;
   uint32_t n = f->n, all = f->all;
-  while (n < all && r->end - p >= WIDEST && (size = push_number(L, p)) != 0) {
+  while (n < all && r->end - p >= LC_NUMBER_MOST &&
+         (size = lc_read_number(L, p)) != 0) {
     p += size;
     lua_rawseti(L, f->slot, (lua_Integer)++n);
   }
@@ -241,7 +220,9 @@ int lc_unpack(lua_State *L, conc_msg *m) {
   if (!m->heap && m->nrefs == 0) { /* it owns nothing */
     conc_msg own = *m;
     m->size = 0;
-    return read_scalar(L, &own) ? 1 : lc_read_message(L, &own, NULL, NULL, 0);
+    if (read_scalar(L, &own) || lc_flat_unpack(L, &own))
+      return 1;
+    return lc_read_message(L, &own, NULL, NULL, 0);
   }
   conc_msg own = conc_msg_take(m);
   int top = lua_gettop(L);
