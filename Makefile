@@ -82,9 +82,13 @@ endif
 NOT_HERE := $(filter-out c/sys/$(SYS)%,$(if $(filter windows,$(SYS)), \
               $(wildcard c/sys/*.c),$(wildcard c/sys/linux*.c \
               c/sys/posix*.c c/sys/windows*.c)))
-SOURCES := $(filter-out $(NOT_HERE),$(wildcard c/*/*.c))
+SOURCES := $(filter-out $(NOT_HERE) c/crypto/%,$(wildcard c/*/*.c))
 OBJECTS := $(SOURCES:%.c=$B/obj/%.o)
 CORE := $B/conc/core.$(SO)
+# A module of its own, where there is libsodium.
+SODIUM := $(shell $(CC) -include sodium.h -fsyntax-only -x c /dev/null \
+            2>/dev/null && echo -lsodium)
+CRYPTO := $(SODIUM:-lsodium=$B/conc/crypto.$(SO))
 export CONC_LUA := $(CURDIR)/$B/bin/conc-lua$(TOOL:%=-%)
 C_TESTS := $(patsubst %.c,$B/%,$(wildcard spec/c/*.c))
 FUZZERS := $(patsubst %.c,$B/%,$(wildcard spec/fuzz/*.c))
@@ -92,12 +96,18 @@ BENCHES := $(patsubst %.c,$B/%,$(wildcard bench/*.c))
 MODELS := $(wildcard spec/models/*.pml)
 C_STYLE := $(wildcard c/*/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] bench/*.[ch])
 
-all: $(CORE) $(CONC_LUA)
+all: $(CORE) $(CRYPTO) $(CONC_LUA)
 
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(LINK_SO) $(FLAGS_$(VARIANT)) -o $@.new $^ $(LDFLAGS) $(SO_LIBS)
 	@mv $@.new $@ # who runs the old one keeps it
+
+$(CRYPTO): $B/obj/c/crypto/crypto.o
+	@mkdir -p $(@D)
+	$(CC) $(LINK_SO) $(FLAGS_$(VARIANT)) -o $@.new $^ $(LDFLAGS) $(SODIUM) \
+	  $(if $(filter windows,$(SYS)),$(LUA_LIBS))
+	@mv $@.new $@
 
 $B/obj/%.o: %.c $B/flags
 	@mkdir -p $(@D)
@@ -267,7 +277,7 @@ LIB_DIR := $(DESTDIR)$(PREFIX)/lib/lua/5.4
 
 install: all
 	install -d $(LIB_DIR)/conc
-	install -m 755 $(CORE) $(LIB_DIR)/conc
+	install -m 755 $(CORE) $(CRYPTO) $(LIB_DIR)/conc
 	cd lua && find . -name '*.lua' | while read -r f; do \
 	  install -d "$(LUA_DIR)/$${f%/*}" && \
 	  install -m 644 "$$f" "$(LUA_DIR)/$$f" || exit; done

@@ -18,7 +18,10 @@ source = {url = "git+https://conc.example/conc.git"}
 
 supported_platforms = {"unix", "windows"}
 dependencies = {"lua >= 5.4, < 5.5"}
-external_dependencies = {APR = {library = "apr-1"}}
+external_dependencies = {
+  APR = {library = "apr-1"},
+  SODIUM = {header = "sodium.h", library = "sodium"},
+}
 
 -- from here to the next rule: written by .ci/rockspec.lua
 local common = {
@@ -54,7 +57,9 @@ local common = {
   "c/core/watch.c",
   "c/ipc/alloc.c",
   "c/ipc/brood.c",
+  "c/ipc/cases.c",
   "c/ipc/classes.c",
+  "c/ipc/conn.c",
   "c/ipc/forks.c",
   "c/ipc/heap.c",
   "c/ipc/io.c",
@@ -91,6 +96,7 @@ local common = {
   "c/lua/lcell.c",
   "c/lua/lchild.c",
   "c/lua/lcondition.c",
+  "c/lua/lconn.c",
   "c/lua/ldict.c",
   "c/lua/ldict_entry.c",
   "c/lua/lend.c",
@@ -114,6 +120,7 @@ local common = {
   "c/lua/lthread_end.c",
   "c/lua/lthreads.c",
   "c/lua/lvalue.c",
+  "c/lua/lwait.c",
   "c/lua/lwatch.c",
   "c/lua/methods.c",
   "c/lua/module.c",
@@ -149,6 +156,7 @@ local unix = {
   "c/sys/unix_reap.c",
   "c/sys/unix_shm.c",
   "c/sys/unix_spawn.c",
+  "c/sys/unix_stream.c",
 }
 local linux = {
   "c/sys/linux.c",
@@ -162,6 +170,7 @@ local windows = {
 }
 local modules = {
   ["conc.child"] = "lua/conc/child.lua",
+  ["conc.connection"] = "lua/conc/connection.lua",
   ["conc.futures"] = "lua/conc/futures.lua",
   ["conc.group"] = "lua/conc/group.lua",
   ["conc"] = "lua/conc/init.lua",
@@ -201,6 +210,13 @@ for i = 1, #unix do
   posix[#posix + 1] = unix[i]
   linux[#linux + 1] = unix[i]
 end
+
+modules["conc.crypto"] = {
+  sources = {"c/crypto/crypto.c"},
+  libraries = {"sodium"},
+  incdirs = {"c", "$(SODIUM_INCDIR)"},
+  libdirs = {"$(SODIUM_LIBDIR)"},
+}
 
 build = {
   type = "builtin",

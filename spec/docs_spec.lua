@@ -103,6 +103,8 @@ end)
 -- One object of each class, by the page that is about it.
 local function objects()
   local executor = futures.ThreadPoolExecutor(1)
+  local listener = multiprocessing.Listener()
+  local connection = multiprocessing.Client(listener:address())
   local list = {
     {"threads", "Thread", threading.Thread {target = print}},
     {"timer", "Timer", threading.Timer(1, print)},
@@ -122,10 +124,14 @@ local function objects()
     {"queue", "SimpleQueue", queue.SimpleQueue()},
     {"executor", "ThreadPoolExecutor", executor},
     {"processes", "Process", multiprocessing.Process()},
+    {"connections", "Listener", listener},
+    {"connections", "Connection", connection},
     {"future", "Future", executor:submit(math.abs, 1)},
     {"promise", "Promise", futures.Promise()},
     {"task_group", "TaskGroup", futures.TaskGroup(executor)},
   }
+  connection:close()
+  listener:close()
   executor:shutdown()
   return list
 end

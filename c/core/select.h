@@ -58,6 +58,7 @@ struct conc_case {
   uint32_t seen;            /* of an event */
   conc_latch_effort effort; /* of a lock */
   void *data;               /* of other classes */
+  void *entered;            /* of other classes, from enter to leave */
 };
 
 void conc_case_timer(conc_case *c, conc_time due);

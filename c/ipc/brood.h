@@ -34,9 +34,9 @@ void conc_process_finish(conc_process *p, conc_sys_end end);
 apr_status_t conc_process_spawn(uint64_t *pid, const conc_process_how *how,
                                 conc_handle theirs);
 
-/* Write a length and the bytes; a channel whose other side is gone is no
-   error. */
+/* Write the bytes and where their shared objects are; a channel whose other
+   side is gone is no error. */
 apr_status_t conc_process_write(conc_handle channel, const conc_wire *job,
-                                conc_parker *self);
+                                uint64_t parcel, conc_parker *self);
 
 #endif

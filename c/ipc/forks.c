@@ -221,7 +221,7 @@ static apr_status_t new_server(conc_forks **out, conc_brood *b,
   if (st == APR_SUCCESS)
     st = watch_server(f, pid);
   if (st == APR_SUCCESS)
-    st = conc_process_write(f->channel, how->server, self);
+    st = conc_process_write(f->channel, how->server, 0, self);
   if (st == APR_SUCCESS)
     st = watch_news(f);
   if (st != APR_SUCCESS) {

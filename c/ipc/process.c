@@ -8,6 +8,7 @@
 #include "ipc/brood.h"
 #include "ipc/forks.h"
 #include "ipc/io.h"
+#include "ipc/parcel.h"
 #include "wait/lot.h"
 #include "wait/mutex.h"
 
@@ -16,6 +17,8 @@
 static void destroy(conc_obj *o) {
   conc_process *p = (conc_process *)o;
   conc_sys_close(p->channel);
+  if (p->parcel != NULL)
+    conc_release(&p->parcel->obj);
   conc_msg_fini(&p->job);
   conc_free(p->name);
   if (p->ended != NULL)
@@ -74,13 +77,19 @@ void conc_process_finish(conc_process *p, conc_sys_end end) {
   conc_brood *b = p->brood;
   conc_handle channel = CONC_NO_HANDLE;
   p->end = end;
+  conc_proxy *parcel = NULL;
   conc_mutex_lock(&b->lock);
   if (!p->writing) {
     channel = p->channel;
     p->channel = CONC_NO_HANDLE;
+    parcel = p->parcel;
+    p->parcel = NULL;
   }
   conc_mutex_unlock(&b->lock);
   conc_sys_close(channel);
+  if (parcel != NULL)
+    conc_release(&parcel->obj);
+  conc_heap_bury();
   conc_retain(&p->obj);
   conc_brood_remove(b, p);
   atomic_store(&p->stage, CONC_PROCESS_DONE);
@@ -121,12 +130,13 @@ apr_status_t conc_process_spawn(uint64_t *pid, const conc_process_how *how,
   if (code == NULL)
     return APR_ENOMEM;
   const char *argv[] = {how->name, "-e", code, NULL};
-  const conc_handle inherit[] = {theirs, how->heap};
+  const conc_handle inherit[] = {theirs,
+                                 how->quiet ? theirs : conc_heap_handle()};
   const conc_sys_spawn_conf conf = {
     .path = how->program,
     .argv = argv,
     .inherit = inherit,
-    .ninherit = how->heap == CONC_NO_HANDLE ? 1 : 2,
+    .ninherit = how->quiet ? 1 : 2,
     .out = CONC_NO_HANDLE,
     .err = CONC_NO_HANDLE,
     .quiet = how->quiet,
@@ -171,15 +181,40 @@ static apr_status_t write_all(conc_handle h, const unsigned char *p,
   return st;
 }
 
+/* What comes before the bytes: how many, and where the shared objects are. */
+struct head {
+  uint64_t size, parcel;
+};
+
 apr_status_t conc_process_write(conc_handle channel, const conc_wire *job,
-                                conc_parker *self) {
-  unsigned char size[8];
-  for (int i = 0; i < 8; i++)
-    size[i] = (unsigned char)((uint64_t)job->size >> (8 * i));
-  apr_status_t st = write_all(channel, size, sizeof size, self);
+                                uint64_t parcel, conc_parker *self) {
+  const struct head head = {job->size, parcel};
+  apr_status_t st =
+    write_all(channel, (const unsigned char *)&head, sizeof head, self);
   if (st == APR_SUCCESS)
     st = write_all(channel, job->data, job->size, self);
   return st == APR_EOF ? APR_SUCCESS : st;
+}
+
+/*
+ * The shared objects in a parcel, which the process keeps until the child has
+ * ended; the child empties it.
+ */
+static apr_status_t wrap(conc_process *p, const conc_wire *args,
+                         uint64_t *offset) {
+  conc_proxy *proxy;
+  *offset = 0;
+  if (args->nshared == 0)
+    return APR_SUCCESS;
+  apr_status_t st = conc_parcel_new(&proxy, 0, args->nshared);
+  if (st != APR_SUCCESS)
+    return st;
+  for (uint32_t i = 0; i < args->nshared; i++)
+    conc_shared_put(&conc_parcel_of(proxy)->refs[i], args->shared[i]);
+  conc_shared_publish(proxy);
+  *offset = conc_proxy_offset(proxy);
+  p->parcel = proxy;
+  return APR_SUCCESS;
 }
 
 /* The child runs: give it its job. */
@@ -187,9 +222,12 @@ static apr_status_t feed(conc_process *p, const conc_process_how *how,
                          conc_parker *self) {
   conc_brood *b = p->brood;
   conc_handle over = CONC_NO_HANDLE;
-  apr_status_t st = conc_process_write(p->channel, how->job, self);
+  uint64_t parcel;
+  apr_status_t st = wrap(p, how->args, &parcel);
   if (st == APR_SUCCESS)
-    st = conc_process_write(p->channel, how->args, self);
+    st = conc_process_write(p->channel, how->job, 0, self);
+  if (st == APR_SUCCESS)
+    st = conc_process_write(p->channel, how->args, parcel, self);
   conc_mutex_lock(&b->lock);
   p->writing = false;
   if (atomic_load(&p->stage) == CONC_PROCESS_DONE) {
@@ -215,7 +253,9 @@ static void unstart(conc_process *p) {
 static apr_status_t launch(conc_process *p, const conc_process_how *how,
                            conc_parker *self) {
   conc_handle ends[2];
-  apr_status_t st = conc_sys_channel(ends);
+  apr_status_t st = conc_heap_open();
+  if (st == APR_SUCCESS)
+    st = conc_sys_channel(ends);
   if (st != APR_SUCCESS)
     return st;
   p->channel = ends[0];
@@ -379,21 +419,49 @@ static apr_status_t read_all(conc_handle h, unsigned char *p, size_t left) {
   return APR_SUCCESS;
 }
 
-apr_status_t conc_process_job(conc_handle channel, conc_wire *job) {
-  unsigned char bytes[8];
-  uint64_t size = 0;
-  apr_status_t st = read_all(channel, bytes, sizeof bytes);
+/* Move what the parcel at 'offset' holds to 'job'. */
+static apr_status_t unwrap(conc_wire *job, uint64_t offset) {
+  conc_proxy *proxy;
+  apr_status_t st = conc_shared_get(&proxy, offset);
   if (st != APR_SUCCESS)
     return st;
-  for (int i = 0; i < 8; i++)
-    size |= (uint64_t)bytes[i] << (8 * i);
-  *job = (conc_wire){conc_alloc((size_t)size + 1), (size_t)size};
+  conc_parcel *parcel = conc_parcel_of(proxy);
+  if (proxy->obj.cls != &conc_parcel_class.cls)
+    st = CONC_CORRUPT;
+  else if ((job->shared = conc_alloc(parcel->nrefs * sizeof *job->shared)) ==
+           NULL)
+    st = APR_ENOMEM;
+  for (uint64_t i = 0; st == APR_SUCCESS && i < parcel->nrefs; i++) {
+    st = conc_shared_get(&job->shared[i], atomic_load(&parcel->refs[i]));
+    if (st == APR_SUCCESS)
+      job->nshared++;
+  }
+  for (uint64_t i = 0; st == APR_SUCCESS && i < parcel->nrefs; i++)
+    conc_shared_drop(&parcel->refs[i]);
+  conc_release(&proxy->obj);
+  return st;
+}
+
+apr_status_t conc_process_job(conc_handle channel, conc_wire *job) {
+  struct head head;
+  apr_status_t st = read_all(channel, (unsigned char *)&head, sizeof head);
+  if (st != APR_SUCCESS)
+    return st;
+  *job = (conc_wire){.data = conc_alloc((size_t)head.size + 1),
+                     .size = (size_t)head.size};
   if (job->data == NULL)
     return APR_ENOMEM;
   st = read_all(channel, job->data, job->size);
+  if (st == APR_SUCCESS && head.parcel != 0)
+    st = unwrap(job, head.parcel);
   if (st != APR_SUCCESS)
     conc_wire_fini(job);
   return st;
+}
+
+apr_status_t conc_process_share(conc_handle heap) {
+  conc_sys_private(heap);
+  return conc_heap_attach(heap);
 }
 
 static bool on_parent(conc_sys_watch *w) {
@@ -410,6 +478,7 @@ apr_status_t conc_process_bind(conc_handle channel) {
   conc_sys_watch *w = conc_alloc(sizeof *w);
   if (w == NULL)
     return APR_ENOMEM;
+  conc_sys_private(channel);
   *w = (conc_sys_watch){channel, CONC_READABLE, on_parent, 0};
   apr_status_t st = conc_sys_watch_start(w);
   if (st != APR_SUCCESS)

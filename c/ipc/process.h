@@ -46,6 +46,7 @@ typedef struct conc_process {
   bool foreign;                    /* [c] no child of ours */
   uint64_t pid;                    /* [s] */
   conc_handle channel;             /* [b] our end */
+  conc_proxy *parcel;              /* [b] what it was given to share, or NULL */
   conc_event *ended;               /* [c] set at DONE */
   conc_sys_child child;            /* [s] of the watcher */
   conc_forks *forks;               /* [s] the fork server it is from, or NULL */
@@ -124,13 +125,12 @@ typedef struct conc_process_how {
   const conc_wire *job;    /* what comes first through the channel ... */
   const conc_wire *args;   /* ... and then */
   const conc_wire *server; /* the same for a fork server; NULL: spawn */
-  conc_handle heap;        /* inherited as well, or CONC_NO_HANDLE */
-  bool quiet;              /* what it writes goes nowhere */
+  bool quiet; /* what it writes goes nowhere, and it shares no memory */
 } conc_process_how;
 
 /*
  * CONC_MISUSE: was started before.  CONC_CLOSED: the brood has ended.
- * Otherwise what the system says.  Waits until the job is written; a child
+ * Otherwise what the system says.  Opens the heap.  Waits until the job is written; a child
  * that ends before it has read it is a success: its end tells.
  */
 apr_status_t conc_process_start(conc_process *p, const conc_process_how *how,
@@ -172,6 +172,9 @@ void conc_process_hello(conc_handle channel);
 
 /* What comes through the channel next; APR_EOF: no parent. */
 apr_status_t conc_process_job(conc_handle channel, conc_wire *job);
+
+/* Join the parent's heap, by the handle that it said. */
+apr_status_t conc_process_share(conc_handle heap);
 
 /* From now on this process ends when its parent is gone. */
 apr_status_t conc_process_bind(conc_handle channel);

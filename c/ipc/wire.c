@@ -6,27 +6,27 @@
 #include "base/status.h"
 #include "core/blob.h"
 
-enum { CODE = 1, CLASS, SEEN };
+enum { CODE = 1, CLASS, SEEN, SHARED };
 
 /* Classes in classes: no deeper in either direction (unpack.c). */
 enum { MOST_NESTED = 100 };
 
-/* The blobs that were met, in order. */
+/* Objects that were met, in order. */
 struct seen {
-  conc_blob **list;
+  conc_obj **list;
   size_t n, room;
 };
 
-static bool remember(struct seen *s, conc_blob *b) {
+static bool remember(struct seen *s, conc_obj *o) {
   if (s->n == s->room) {
     size_t room = s->room == 0 ? 16 : 2 * s->room;
-    conc_blob **list = conc_realloc(s->list, room * sizeof *list);
+    conc_obj **list = conc_realloc(s->list, room * sizeof *list);
     if (list == NULL)
       return false;
     s->list = list;
     s->room = room;
   }
-  s->list[s->n++] = b;
+  s->list[s->n++] = o;
   return true;
 }
 
@@ -37,6 +37,7 @@ struct writer {
   unsigned char *data;
   size_t size, room;
   struct seen seen;
+  struct seen shared; /* proxies, retained */
   apr_status_t st;
   const conc_class *culprit;
 };
@@ -78,21 +79,40 @@ static void write_id(struct writer *w, uint64_t id) {
 
 static void write_message(struct writer *w, conc_msg *m, int depth);
 
+static void write_shared(struct writer *w, conc_obj *o) {
+  size_t i = 0;
+  while (i < w->shared.n && w->shared.list[i] != o)
+    i++;
+  if (i == w->shared.n) {
+    if (!remember(&w->shared, o)) {
+      w->st = APR_ENOMEM;
+      return;
+    }
+    conc_retain(o);
+  }
+  write_byte(w, SHARED);
+  write_varint(w, i);
+}
+
 static void write_reference(struct writer *w, conc_obj *o, int depth) {
   conc_blob *b = (conc_blob *)o;
+  if (conc_is_proxy(o)) {
+    write_shared(w, o);
+    return;
+  }
   if (o->cls != &conc_blob_class || depth == MOST_NESTED) {
     w->st = w->st == APR_SUCCESS ? CONC_MISUSE : w->st;
     w->culprit = o->cls;
     return;
   }
   for (size_t i = 0; i < w->seen.n; i++) {
-    if (w->seen.list[i] == b) {
+    if (w->seen.list[i] == o) {
       write_byte(w, SEEN);
       write_varint(w, i);
       return;
     }
   }
-  if (!remember(&w->seen, b))
+  if (!remember(&w->seen, o))
     w->st = APR_ENOMEM;
   write_byte(w, b->kind == CONC_BLOB_CODE ? CODE : CLASS);
   write_id(w, b->id);
@@ -114,16 +134,20 @@ apr_status_t conc_wire_encode(conc_wire *out, conc_msg *m,
   struct writer w = {.st = APR_SUCCESS};
   write_message(&w, m, 0);
   conc_free(w.seen.list);
+  /* What was retained is a list of proxies. */
+  *out = (conc_wire){w.data, w.size, (conc_proxy **)(void *)w.shared.list,
+                     (uint32_t)w.shared.n};
   if (w.st != APR_SUCCESS) {
-    conc_free(w.data);
+    conc_wire_fini(out);
     *what = w.culprit;
-    return w.st;
   }
-  *out = (conc_wire){w.data, w.size};
-  return APR_SUCCESS;
+  return w.st;
 }
 
 void conc_wire_fini(conc_wire *w) {
+  for (uint32_t i = 0; i < w->nshared; i++)
+    conc_release(&w->shared[i]->obj);
+  conc_free(w->shared);
   conc_free(w->data);
   *w = (conc_wire){0};
 }
@@ -133,6 +157,7 @@ void conc_wire_fini(conc_wire *w) {
 struct reader {
   const unsigned char *p, *end;
   struct seen seen; /* a reference each */
+  const conc_wire *wire;
   bool refs;
 };
 
@@ -178,7 +203,7 @@ static apr_status_t read_blob(struct reader *r, conc_blob_kind kind,
   b->id = 0;
   for (int i = 0; i < 8; i++)
     b->id |= (uint64_t)id[i] << (8 * i);
-  r->seen.list[place] = (conc_blob *)conc_retain(&b->obj);
+  r->seen.list[place] = conc_retain(&b->obj);
   *out = &b->obj;
   return APR_SUCCESS;
 }
@@ -192,10 +217,14 @@ static apr_status_t read_reference(struct reader *r, conc_obj **out,
   if (*kind == CODE || *kind == CLASS)
     return read_blob(r, *kind == CODE ? CONC_BLOB_CODE : CONC_BLOB_CLASS, out,
                      depth);
-  if (*kind != SEEN || !read_varint(r, &i) || i >= r->seen.n ||
-      r->seen.list[i] == NULL)
+  if (!read_varint(r, &i))
     return APR_EINVAL;
-  *out = conc_retain(&r->seen.list[i]->obj);
+  if (*kind == SEEN && i < r->seen.n && r->seen.list[i] != NULL)
+    *out = conc_retain(r->seen.list[i]);
+  else if (*kind == SHARED && i < r->wire->nshared)
+    *out = conc_retain(&r->wire->shared[i]->obj);
+  else
+    return APR_EINVAL;
   return APR_SUCCESS;
 }
 
@@ -214,8 +243,7 @@ static apr_status_t read_references(struct reader *r, conc_obj **list,
 
 /* A reference takes two bytes at least. */
 static bool believable(const struct reader *r, uint64_t n) {
-  return n <= (uint64_t)(r->end - r->p) / 2 && n <= UINT32_MAX &&
-         (n == 0 || r->refs);
+  return n <= (uint64_t)(r->end - r->p) / 2 && n <= UINT32_MAX;
 }
 
 static apr_status_t read_message(struct reader *r, conc_msg *m, int depth) {
@@ -227,6 +255,8 @@ static apr_status_t read_message(struct reader *r, conc_msg *m, int depth) {
       !read_bytes(r, (size_t)size, &bytes) || !read_varint(r, &n) ||
       !believable(r, n))
     return APR_EINVAL;
+  if (n != 0 && !r->refs)
+    return APR_EACCES;
   if (n != 0 && (list = conc_alloc((size_t)n * sizeof *list)) == NULL)
     return APR_ENOMEM;
   apr_status_t st = read_references(r, list, (uint32_t)n, depth);
@@ -239,10 +269,10 @@ static apr_status_t read_message(struct reader *r, conc_msg *m, int depth) {
   return st;
 }
 
-apr_status_t conc_wire_decode(conc_msg *m, const void *data, size_t size,
-                              bool refs) {
-  struct reader r = {.p = data, .refs = refs};
-  r.end = r.p + size;
+apr_status_t conc_wire_decode(conc_msg *m, const conc_wire *w, bool refs) {
+  struct reader r = {.p = w->data, .end = w->data, .wire = w, .refs = refs};
+  if (w->size != 0)
+    r.end += w->size;
   apr_status_t st = read_message(&r, m, 0);
   if (st == APR_SUCCESS && r.p != r.end) {
     conc_msg_fini(m);
@@ -250,7 +280,7 @@ apr_status_t conc_wire_decode(conc_msg *m, const void *data, size_t size,
   }
   for (size_t i = 0; i < r.seen.n; i++)
     if (r.seen.list[i] != NULL)
-      conc_release(&r.seen.list[i]->obj);
+      conc_release(r.seen.list[i]);
   conc_free(r.seen.list);
   return st;
 }

@@ -10,6 +10,7 @@
  *   reference  a byte, then
  *     1 CODE, 2 CLASS   u64 id, message
  *     3 SEEN            varint: the n-th CODE or CLASS of the whole once more
+ *     4 SHARED          varint: the n-th shared object that goes with it
  *
  * "varint" is LEB128; u64 is little endian.  Ids are unique over processes
  * (blob.h), so a receiver loads a function once, however often it comes.
@@ -18,10 +19,17 @@
 #include <apr_errno.h>
 
 #include "base/msg.h"
+#include "ipc/shared.h"
 
+/*
+ * Shared objects (shared.h) do not fit in bytes: whoever carries the bytes
+ * puts them into places beside, and the receiver gets them from there.
+ */
 typedef struct conc_wire {
   unsigned char *data; /* from conc_alloc */
   size_t size;
+  conc_proxy **shared; /* from conc_alloc, retained */
+  uint32_t nshared;
 } conc_wire;
 
 /*
@@ -33,11 +41,12 @@ apr_status_t conc_wire_encode(conc_wire *w, conc_msg *m,
 void conc_wire_fini(conc_wire *w);
 
 /*
- * *m becomes the message in the 'size' bytes at 'data'.  No byte is trusted.
- * 'refs': may it refer to code and classes?  Bytes from a stranger must not:
- * code that is made up can do anything.  APR_ENOMEM; APR_EINVAL: it is none.
+ * *m becomes the message in w->data, which may be anywhere, with the objects in
+ * w->shared; *w stays.  No byte is trusted.  'refs': may it refer to code and
+ * classes?  Bytes from a stranger must not: code that is made up can do
+ * anything.  APR_ENOMEM; APR_EINVAL: it is none; APR_EACCES: it refers, and
+ * may not.
  */
-apr_status_t conc_wire_decode(conc_msg *m, const void *data, size_t size,
-                              bool refs);
+apr_status_t conc_wire_decode(conc_msg *m, const conc_wire *w, bool refs);
 
 #endif

@@ -251,6 +251,8 @@ int lc_unpack(lua_State *L, conc_msg *m);
 
 /* The same, but *m stays as it is: for cells that are read many times. */
 int lc_unpack_copy(lua_State *L, conc_msg *m);
+/* ... from a stranger: anything but plain data is refused. */
+int lc_unpack_plain(lua_State *L, conc_msg *m);
 /* ... with the state at hand, which spares looking for it. */
 int lc_unpack_with(lua_State *L, lc_state *S, conc_msg *m);
 

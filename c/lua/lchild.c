@@ -23,7 +23,7 @@ static int receive(lua_State *L, conc_handle channel) {
     conc_sys_end_now(1);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
-  (void)lc_unpack_wire(L, w->data, w->size, true);
+  (void)lc_unpack_wire(L, w, true);
   conc_wire_fini(w);
   return lua_gettop(L) - top;
 }
@@ -35,6 +35,12 @@ static int child_receive(lua_State *L) { return receive(L, check_channel(L)); }
 static int child_hello(lua_State *L) {
   conc_process_hello(check_channel(L));
   return 0;
+}
+
+/* child.share(heap): join the memory that the parent shares */
+static int child_share(lua_State *L) {
+  apr_status_t st = conc_process_share((conc_handle)luaL_checkinteger(L, 1));
+  return st == APR_SUCCESS ? 0 : lc_fail(L, st);
 }
 
 /* child.bind(channel): end when the parent does */
@@ -86,6 +92,7 @@ static int child_whole_lines(lua_State *L) {
 const luaL_Reg lc_child_functions[] = {{"receive", child_receive},
                                        {"hello", child_hello},
                                        {"bind", child_bind},
+                                       {"share", child_share},
                                        {"serve_forks", child_serve_forks},
                                        {"identify", child_identify},
                                        {"whole_lines", child_whole_lines},

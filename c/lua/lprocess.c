@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/status.h"
+#include "ipc/heap.h"
 #include "lua/state.h"
 #include "lua/types.h"
 #include "lua/wire.h"
@@ -290,8 +291,7 @@ static int start(lua_State *L) {
   push_name(L, p);
   conc_process_how how = {.program = luaL_checkstring(L, at),
                           .code = luaL_checkstring(L, at + 1),
-                          .name = lua_tostring(L, -1),
-                          .heap = CONC_NO_HANDLE};
+                          .name = lua_tostring(L, -1)};
   how.job = lc_pack_wire(L, at + 2, at + 2, "package");
   if (!lua_isnil(L, at + 3))
     how.server = lc_pack_wire(L, at + 3, at + 3, "package");
@@ -514,7 +514,6 @@ static int probe(lua_State *L) {
   const conc_process_how how = {.program = luaL_checkstring(L, 1),
                                 .code = luaL_checkstring(L, 2),
                                 .name = luaL_checkstring(L, 1),
-                                .heap = CONC_NO_HANDLE,
                                 .quiet = true};
   apr_status_t st;
   do
@@ -544,6 +543,15 @@ static int push_path(lua_State *L, apr_status_t (*where)(char *, size_t)) {
   return 1;
 }
 
+/* heap_handle(): what a child calls the heap by */
+static int heap_handle(lua_State *L) {
+  apr_status_t st = conc_heap_open();
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  lua_pushinteger(L, (lua_Integer)conc_heap_handle());
+  return 1;
+}
+
 /* program(): the path of the program that runs us, or nil */
 static int program(lua_State *L) { return push_path(L, conc_sys_program); }
 
@@ -557,6 +565,7 @@ const luaL_Reg lc_process_functions[] = {{"process_maker", process_maker},
                                          {"note", note},
                                          {"set_note", set_note},
                                          {"probe", probe},
+                                         {"heap_handle", heap_handle},
                                          {"program", program},
                                          {"module", module},
                                          {NULL, NULL}};

@@ -156,6 +156,8 @@ LC_EXPORT int luaopen_conc_core(lua_State *L) {
   lc_setfuncs(L, functions);
   lc_setfuncs(L, lc_thread_functions);
   lc_setfuncs(L, lc_process_functions);
+  lc_setfuncs(L, lc_conn_functions);
+  lc_setfuncs(L, lc_wait_functions);
   lua_newtable(L);
   lc_setfuncs(L, lc_child_functions);
   lua_setfield(L, -2, "child");

@@ -30,12 +30,15 @@ typedef struct lc_reader {
   conc_msg *m;
   conc_blob *source; /* the class blob that is read, or NULL */
   int depth;         /* of class blobs */
+  bool plain;        /* from a stranger: nothing but data */
   int base;          /* Lua's stack below everything of ours */
   int memo;          /* slot: offset -> shared value; 0: not yet */
   uint64_t defining; /* id of the class that begins next, or 0 */
   lc_reading *frames;
   uint32_t nframes, room;
 } lc_reader;
+
+#define LC_NOT_PLAIN "not plain data: refused, since the sender is not trusted"
 
 /* Raise "corrupt message". */
 int lc_read_corrupt(const lc_reader *r);

@@ -115,6 +115,17 @@ static const lc_selectable
   priority = {&conc_queue_priority, make_pop, make_priority_push,
               give_item_and_priority};
 
-const lc_selectable *const lc_selectables[] = {
-  &fifo,      &future,  &event, &lock, &simple,   &thread,
-  &semaphore, &bounded, &rlock, &lifo, &priority, NULL};
+const lc_selectable *const lc_selectables[] = {&fifo,
+                                               &future,
+                                               &event,
+                                               &lock,
+                                               &simple,
+                                               &thread,
+                                               &semaphore,
+                                               &bounded,
+                                               &rlock,
+                                               &lifo,
+                                               &priority,
+                                               &lc_process_selectable,
+                                               &lc_conn_selectable,
+                                               NULL};

@@ -30,6 +30,8 @@ typedef struct lc_selectable {
 /* All of them, ended by NULL (selectable.c). */
 extern const lc_selectable *const lc_selectables[];
 
+extern const lc_selectable lc_process_selectable, lc_conn_selectable;
+
 /* Raise "bad case <number>: ...". */
 int lc_badcase(lua_State *L, int number, const char *fmt, ...);
 

@@ -12,7 +12,7 @@ extern const lc_type lc_lock_type, lc_rlock_type, lc_condition_type,
   lc_executor_type, lc_row_type, lc_slock_type, lc_srlock_type,
   lc_scondition_type, lc_ssemaphore_type, lc_sbounded_type, lc_sevent_type,
   lc_sbarrier_type, lc_svalue_type, lc_sarray_type, lc_process_type,
-  lc_promise_type, lc_watch_type, lc_group_type;
+  lc_conn_type, lc_listener_type, lc_promise_type, lc_watch_type, lc_group_type;
 
 int lc_lock(lua_State *L);      /* Lock() */
 int lc_rlock(lua_State *L);     /* RLock() */

@@ -58,10 +58,21 @@ static bool other(lc_reader *r, unsigned tag) {
   }
 }
 
+/* A stranger's tables are read, and what would name or run anything is not. */
+static int refuse(lc_reader *r, unsigned tag) {
+  unsigned kind = tag & ~(unsigned)LC_SHARED;
+  if (kind != LC_FUNC && kind != LC_PACKED && tag != LC_NAME &&
+      tag != LC_META && tag != LC_GLOBALS && tag != LC_OBJ)
+    return lc_read_corrupt(r);
+  return luaL_error(r->L, LC_NOT_PLAIN);
+}
+
 static bool value(lc_reader *r) {
   unsigned tag = *lc_read_take(r, 1);
   if (lc_read_scalar(r, tag))
     return true;
+  if (r->plain && (tag & ~(unsigned)LC_SHARED) != LC_TABLE && tag != LC_REF)
+    refuse(r, tag);
   return other(r, tag);
 }
 
@@ -121,38 +132,44 @@ static void read_value(lc_reader *r) {
   }
 }
 
-int lc_read_message(lua_State *L, conc_msg *m, lc_state *S, conc_blob *source,
-                    int depth) {
-  const unsigned char *start = conc_msg_data(m);
+/* Read everything; *r says what, the rest of it is filled in. */
+static int read_all_of(lc_reader *r, conc_msg *m) {
+  lua_State *L = r->L;
   lc_reading few[LC_FEW];
-  lc_reader r = {.L = L,
-                 .state = S,
-                 .start = start,
-                 .p = start,
-                 .end = start + m->size,
-                 .m = m,
-                 .source = source,
-                 .depth = depth,
-                 .base = lua_gettop(L),
-                 .frames = few,
-                 .room = LC_FEW};
+  r->m = m;
+  r->start = r->p = conc_msg_data(m);
+  r->end = r->start + m->size;
+  r->base = lua_gettop(L);
+  r->frames = few;
+  r->room = LC_FEW;
   int n = 0;
   luaL_checkstack(L, 24, NULL);
-  unsigned head = m->size == 0 ? 0 : *lc_read_take(&r, 1);
+  unsigned head = m->size == 0 ? 0 : *lc_read_take(r, 1);
   if ((head & 0xf0) != LC_VERSION)
     luaL_error(L, "corrupt message (not of this version)");
   if (head & LC_WIDE)
-    lc_read_set_up(&r);
-  for (; r.p < r.end; n++) {
+    lc_read_set_up(r);
+  for (; r->p < r->end; n++) {
     if (n >= 8)
       luaL_checkstack(L, 24, "too many values in a message");
-    read_value(&r);
+    read_value(r);
   }
-  if (r.memo != 0) {
-    lua_remove(L, r.base + 1);
-    lua_remove(L, r.base + 1);
+  if (r->memo != 0) {
+    lua_remove(L, r->base + 1);
+    lua_remove(L, r->base + 1);
   }
   return n;
+}
+
+int lc_read_message(lua_State *L, conc_msg *m, lc_state *S, conc_blob *source,
+                    int depth) {
+  lc_reader r = {.L = L, .state = S, .source = source, .depth = depth};
+  return read_all_of(&r, m);
+}
+
+int lc_unpack_plain(lua_State *L, conc_msg *m) {
+  lc_reader r = {.L = L, .plain = true};
+  return read_all_of(&r, m);
 }
 
 int lc_unpack_copy(lua_State *L, conc_msg *m) {

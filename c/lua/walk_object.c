@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "ipc/shared.h"
 #include "lua/names.h"
 
 /* A function, or "module:field" with perhaps one more field. */
@@ -83,7 +84,7 @@ static void stays(lua_State *L, lc_packer *pk, const char *name) {
 }
 
 static void object(lua_State *L, lc_packer *pk, conc_obj *o) {
-  if (pk->wire) {
+  if (pk->wire && !conc_is_proxy(o)) {
     stays(L, pk, o->cls->name);
     return;
   }

@@ -1,5 +1,6 @@
 #include "lua/wire.h"
 
+#include "lua/reader.h"
 #include "lua/state.h"
 
 static int wire_gc(lua_State *L) {
@@ -42,12 +43,21 @@ conc_wire *lc_pack_wire(lua_State *L, int first, int last, const char *name) {
   return w;
 }
 
-int lc_unpack_wire(lua_State *L, const void *data, size_t size, bool trusted) {
+int lc_unpack_wire(lua_State *L, const conc_wire *w, bool trusted) {
   conc_msg m;
-  apr_status_t st = conc_wire_decode(&m, data, size, trusted);
+  apr_status_t st = conc_wire_decode(&m, w, trusted);
   if (st == APR_EINVAL)
     return luaL_error(L, "corrupt message");
+  if (APR_STATUS_IS_EACCES(st))
+    return luaL_error(L, LC_NOT_PLAIN);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
-  return lc_unpack(L, &m);
+  if (trusted)
+    return lc_unpack(L, &m);
+  conc_msg *owned = lc_pushmsg(L, &m);
+  int top = lua_gettop(L);
+  int n = lc_unpack_plain(L, owned);
+  conc_msg_fini(owned);
+  lua_remove(L, top);
+  return n;
 }

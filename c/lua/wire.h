@@ -19,9 +19,9 @@ conc_wire *lc_newwire(lua_State *L);
 conc_wire *lc_pack_wire(lua_State *L, int first, int last, const char *name);
 
 /*
- * Push the values in the bytes, and return how many.  'trusted': they come
- * from a process of this family, and may hold code.
+ * Push the values in *w, which stays, and return how many.  'trusted': they
+ * come from a process of this family, and may hold code.
  */
-int lc_unpack_wire(lua_State *L, const void *data, size_t size, bool trusted);
+int lc_unpack_wire(lua_State *L, const conc_wire *w, bool trusted);
 
 #endif

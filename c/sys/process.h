@@ -19,6 +19,12 @@ typedef intptr_t conc_handle;
 /* Nothing for CONC_NO_HANDLE.  A watch on it is stopped before. */
 void conc_sys_close(conc_handle h);
 
+/* One that was inherited: no program that we start has it from now on. */
+void conc_sys_private(conc_handle h);
+
+/* Another handle for the same; no program inherits it. */
+apr_status_t conc_sys_copy(conc_handle h, conc_handle *out);
+
 /* ---- Starting ---- */
 
 typedef struct conc_sys_spawn_conf {

@@ -87,6 +87,15 @@ void conc_sys_close(conc_handle h) {
 
 void conc_sys_hang_up(conc_handle h) { (void)shutdown((int)h, SHUT_RDWR); }
 
+void conc_sys_private(conc_handle h) {
+  (void)fcntl((int)h, F_SETFD, FD_CLOEXEC);
+}
+
+apr_status_t conc_sys_copy(conc_handle h, conc_handle *out) {
+  *out = fcntl((int)h, F_DUPFD_CLOEXEC, 3);
+  return *out < 0 ? errno : APR_SUCCESS;
+}
+
 static apr_status_t why(void) {
   switch (errno) {
   case EAGAIN:

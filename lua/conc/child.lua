@@ -35,7 +35,8 @@ local function call(target, ...)
 end
 
 -- Whatever fails, from the arguments on, is the process's own error.
-local function work(channel)
+local function work(heap, channel)
+  child.share(heap)
   local job = table.pack(child.receive(channel))
   child.bind(channel)
   call(table.unpack(job, 1, job.n))
@@ -57,7 +58,7 @@ return function(job, channel)
   local ok, err = xpcall(work, function(e)
     where = debug.traceback("", 2):gsub("^\n", "")
     return e
-  end, channel)
+  end, job.heap, channel)
   local code = 0
   if not ok then
     code = code_of(err)

@@ -44,6 +44,7 @@ return function(name, daemon, forked)
   job.daemon = daemon
   job.parent = self:name()
   job.parent_pid = self:pid()
+  job.heap = core.heap_handle()
   job.arg = type(arg) == "table" and arg or nil
   return program, interpreter.code(), job, server
 end

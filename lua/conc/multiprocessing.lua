@@ -3,6 +3,7 @@
 --
 -- @module conc.multiprocessing
 
+local connection = require "conc.connection"
 local core = require "conc.core"
 local interpreter = require "conc.interpreter"
 require "conc.launch" -- for Process.start
@@ -13,6 +14,9 @@ local multiprocessing = {
   parent_process = core.parent_process,
   active_children = core.active_children,
   cpu_count = core.cpu_count,
+  Listener = connection.Listener,
+  Client = connection.Client,
+  wait = core.wait,
 }
 
 -- What is in shared memory.

@@ -166,4 +166,109 @@ function multiprocessing.Value(type, value, lock) end
 ---@nodiscard
 function multiprocessing.Array(type, values, lock) end
 
+---@class conc.Listener
+local Listener = {}
+
+---@class conc.Listener.Options
+---@field address? string a path, or "host:port"
+---@field family? "AF_UNIX"|"AF_INET"
+---@field backlog? integer
+---@field authkey? string
+---@field trusted? boolean receive functions and the like
+---@field max_message? integer bytes
+
+---@param options? string|conc.Listener.Options
+---@return conc.Listener
+---@nodiscard
+function multiprocessing.Listener(options) end
+
+---@param timeout? number seconds; nil: for ever
+---@return conc.Connection?
+---@return "timeout"|"closed"? why
+function Listener:accept(timeout) end
+
+---@return string
+---@nodiscard
+function Listener:address() end
+
+function Listener:close() end
+
+---@return integer
+---@nodiscard
+function Listener:fileno() end
+
+---@class conc.Client.Options
+---@field address string a path, or "host:port"
+---@field family? "AF_UNIX"|"AF_INET"
+---@field authkey? string
+---@field timeout? number seconds
+---@field trusted? boolean receive functions and the like
+---@field max_message? integer bytes
+
+---@param options string|conc.Client.Options
+---@return conc.Connection
+---@nodiscard
+function multiprocessing.Client(options) end
+
+---@class conc.Connection
+local Connection = {}
+
+---@param value any
+---@return true? sent
+---@return "closed"? why
+function Connection:send(value) end
+
+---@param s string
+---@param i? integer first byte
+---@param j? integer last byte
+---@return true? sent
+---@return "closed"? why
+function Connection:send_bytes(s, i, j) end
+
+---@param timeout? number seconds; nil: for ever
+---@return any value
+---@return "timeout"|"closed"? why
+function Connection:recv(timeout) end
+
+---@param maxlength? integer
+---@param timeout? number seconds; nil: for ever
+---@return string? bytes
+---@return "timeout"|"closed"? why
+function Connection:recv_bytes(maxlength, timeout) end
+
+---@param array conc.Array
+---@param offset? integer bytes
+---@param timeout? number seconds; nil: for ever
+---@return integer? bytes
+---@return "timeout"|"closed"? why
+function Connection:recv_bytes_into(array, offset, timeout) end
+
+---@param timeout? number seconds; nil: do not wait
+---@return boolean
+function Connection:poll(timeout) end
+
+function Connection:close() end
+
+---@return boolean
+---@nodiscard
+function Connection:closed() end
+
+---@return boolean
+---@nodiscard
+function Connection:readable() end
+
+---@return boolean
+---@nodiscard
+function Connection:writable() end
+
+---@return integer
+---@nodiscard
+function Connection:fileno() end
+
+---What of the list is ready; {} at the timeout.
+---@param list any[]
+---@param timeout? number seconds; nil: for ever
+---@return any[]
+function multiprocessing.wait(list, timeout) end
+
 return multiprocessing

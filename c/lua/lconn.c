@@ -1,0 +1,405 @@
+/*
+ * Connections over sockets, and what listens for them; lua/conc/connection.lua
+ * makes Listener and Client of it.
+ *
+ * Reference: Python's multiprocessing.connection (3.14).
+ */
+
+#include <string.h>
+
+#include "core/cells.h"
+#include "ipc/cases.h"
+#include "lua/lprocess.h"
+#include "lua/selectable.h"
+#include "lua/state.h"
+#include "lua/types.h"
+#include "lua/wire.h"
+
+static conc_conn *check(lua_State *L) {
+  conc_conn *c = lc_check(L, 1, &conc_conn_class);
+  if (atomic_load(&c->closed) != 0)
+    luaL_error(L, "the connection is closed");
+  return c;
+}
+
+/* true; or nil and a word; raises what is none. */
+static int outcome(lua_State *L, apr_status_t st) {
+  if (st == CONC_MISUSE) /* by another thread, while we waited */
+    st = CONC_CLOSED;
+  if (st == CONC_CORRUPT)
+    return luaL_error(L, "corrupt message, or one that is too long: the "
+                         "connection has ended");
+  return lc_outcome(L, st);
+}
+
+/* ---- Sending ---- */
+
+static int send_frame(lua_State *L, conc_conn *c, conc_frame_kind kind,
+                      const conc_wire *w) {
+  apr_status_t st;
+  do
+    st = conc_conn_send(c, kind, w->data, w->size, lc_self(L));
+  while (lc_again(L, st));
+  return outcome(L, st);
+}
+
+/* c:send(value): true, or nil and "closed" */
+static int send_value(lua_State *L) {
+  conc_conn *c = check(L);
+  luaL_checkany(L, 2);
+  lc_nomore(L, 2);
+  const conc_wire *w = lc_pack_wire(L, 2, 2, "value");
+  if (w->nshared != 0)
+    return luaL_error(L, "value: a %s cannot go through a socket",
+                      w->shared[0]->obj.cls->name);
+  return send_frame(L, c, CONC_FRAME_VALUE, w);
+}
+
+/* As string.sub: the first byte and how many. */
+static size_t range(lua_State *L, int first, size_t len, size_t *from) {
+  lua_Integer n = (lua_Integer)len;
+  lua_Integer i = luaL_optinteger(L, first, 1);
+  lua_Integer j = luaL_optinteger(L, first + 1, -1);
+  i = i > 0 ? i : i == 0 || i < -n ? 1 : n + i + 1;
+  j = j > n ? n : j >= 0 ? j : j < -n ? 0 : n + j + 1;
+  *from = (size_t)(i - 1);
+  return i > j ? 0 : (size_t)(j - i + 1);
+}
+
+/* c:send_bytes(s [, i [, j]]): true, or nil and "closed" */
+static int send_bytes(lua_State *L) {
+  size_t len, from;
+  conc_conn *c = check(L);
+  lc_nomore(L, 4);
+  if (lua_type(L, 2) != LUA_TSTRING)
+    lc_argerror(L, 2, "s", "string expected, got %s", lc_nameof(L, 2));
+  const char *s = lua_tolstring(L, 2, &len);
+  size_t n = range(L, 3, len, &from);
+  /* It is only read. */
+  const conc_wire w = {
+    .data = (unsigned char *)(uintptr_t)(n == 0 ? s : s + from), .size = n};
+  return send_frame(L, c, CONC_FRAME_BYTES, &w);
+}
+
+/* ---- Receiving ---- */
+
+static const char *const other_call[] = {"a value: use recv",
+                                         "bytes: use recv_bytes"};
+
+/* A message of that kind is there and this thread has it; else the number of
+   results. */
+static int await_frame(lua_State *L, conc_conn *c, conc_frame_kind kind,
+                       conc_time deadline) {
+  apr_status_t st;
+  do
+    st = conc_conn_receive(c, lc_self(L), deadline);
+  while (lc_again(L, st));
+  if (st != APR_SUCCESS)
+    return outcome(L, st);
+  if (c->in.head[0] == kind)
+    return 0;
+  conc_conn_keep(c);
+  return luaL_error(L, "the next message is %s",
+                    other_call[kind == CONC_FRAME_VALUE]);
+}
+
+/* The message that this thread has, to *w. */
+static void take_frame(conc_conn *c, conc_wire *w) {
+  w->data = c->in.data;
+  w->size = (size_t)c->in.size;
+  c->in.data = NULL;
+  conc_conn_done(c);
+}
+
+static int push_value(lua_State *L, const conc_conn *c, const conc_wire *w) {
+  if (lc_unpack_wire(L, w, c->trusted) != 1)
+    return luaL_error(L, "corrupt message");
+  return 1;
+}
+
+/* c:recv([timeout]): the value, or nil and "timeout" or "closed" */
+static int recv_value(lua_State *L) {
+  conc_conn *c = check(L);
+  conc_time deadline = lc_deadline(L, 2, "timeout");
+  lc_nomore(L, 2);
+  conc_wire *w = lc_newwire(L);
+  int n = await_frame(L, c, CONC_FRAME_VALUE, deadline);
+  if (n != 0)
+    return n;
+  take_frame(c, w);
+  n = push_value(L, c, w);
+  conc_wire_fini(w);
+  return n;
+}
+
+/* c:recv_bytes([maxlength [, timeout]]): a string, or nil and a word */
+static int recv_bytes(lua_State *L) {
+  conc_conn *c = check(L);
+  lua_Integer most =
+    lc_optinteger(L, 2, "maxlength", LUA_MAXINTEGER, 0, LUA_MAXINTEGER);
+  conc_time deadline = lc_deadline(L, 3, "timeout");
+  lc_nomore(L, 3);
+  conc_wire *w = lc_newwire(L);
+  int n = await_frame(L, c, CONC_FRAME_BYTES, deadline);
+  if (n != 0)
+    return n;
+  take_frame(c, w);
+  if (w->size > (uint64_t)most) {
+    conc_conn_close(c, lc_self(L));
+    return luaL_error(L,
+                      "message of %I bytes, longer than maxlength: the "
+                      "connection is closed",
+                      (LUAI_UACINT)w->size);
+  }
+  lua_pushlstring(L, (const char *)w->data, w->size);
+  conc_wire_fini(w);
+  return 1;
+}
+
+/* Raise BufferTooShort, with the whole message in its field 'bytes'. */
+static int too_short(lua_State *L, const conc_wire *w) {
+  lc_pusherror(L, "BufferTooShort", "the message is longer than the room");
+  lua_pushlstring(L, (const char *)w->data, w->size);
+  lua_setfield(L, -2, "bytes");
+  return lua_error(L);
+}
+
+static void copy_in(conc_cells *a, size_t offset, const conc_wire *w) {
+  for (size_t i = 0; i < w->size; i++) /* bytes of others are left alone */
+    atomic_store((_Atomic unsigned char *)a->elements + offset + i, w->data[i]);
+}
+
+/* c:recv_bytes_into(array [, offset [, timeout]]): bytes, or nil and a word */
+static int recv_bytes_into(lua_State *L) {
+  conc_conn *c = check(L);
+  conc_cells *a = lc_check(L, 2, &conc_array_class);
+  size_t room = a->n * a->type.size;
+  size_t offset =
+    (size_t)lc_optinteger(L, 3, "offset", 0, 0, (lua_Integer)room);
+  conc_time deadline = lc_deadline(L, 4, "timeout");
+  lc_nomore(L, 4);
+  conc_wire *w = lc_newwire(L);
+  int n = await_frame(L, c, CONC_FRAME_BYTES, deadline);
+  if (n != 0)
+    return n;
+  take_frame(c, w);
+  if (w->size > room - offset)
+    return too_short(L, w);
+  copy_in(a, offset, w);
+  lua_pushinteger(L, (lua_Integer)w->size);
+  conc_wire_fini(w);
+  return 1;
+}
+
+/* c:poll([timeout]): is there a message, or the end?  Does not wait without */
+static int poll(lua_State *L) {
+  conc_conn *c = check(L);
+  conc_time deadline =
+    lua_isnoneornil(L, 2) ? CONC_NOW : lc_deadline(L, 2, "timeout");
+  apr_status_t st;
+  lc_nomore(L, 2);
+  do
+    st = conc_conn_receive(c, lc_self(L), deadline);
+  while (lc_again(L, st));
+  if (st == APR_SUCCESS)
+    conc_conn_keep(c);
+  if (APR_STATUS_IS_ENOMEM(st))
+    return lc_fail(L, st);
+  lua_pushboolean(L, !APR_STATUS_IS_TIMEUP(st));
+  return 1;
+}
+
+/* ---- The rest ---- */
+
+/* c:close(): this side is closed; may be called again */
+static int close_conn(lua_State *L) {
+  conc_conn *c = lc_check(L, 1, &conc_conn_class);
+  conc_conn_close(c, lc_self(L));
+  return 0;
+}
+
+static int is_closed(lua_State *L) {
+  const conc_conn *c = lc_check(L, 1, &conc_conn_class);
+  lc_nomore(L, 1);
+  lua_pushboolean(L, atomic_load(&c->closed) != 0);
+  return 1;
+}
+
+static int yes(lua_State *L) {
+  (void)check(L);
+  lc_nomore(L, 1);
+  lua_pushboolean(L, 1);
+  return 1;
+}
+
+/* c:fileno(): the system's number of the socket */
+static int fileno_of(lua_State *L) {
+  lc_nomore(L, 1);
+  lua_pushinteger(L, (lua_Integer)check(L)->handle);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {{"send", send_value},
+                                   {"recv", recv_value},
+                                   {"send_bytes", send_bytes},
+                                   {"recv_bytes", recv_bytes},
+                                   {"recv_bytes_into", recv_bytes_into},
+                                   {"poll", poll},
+                                   {"close", close_conn},
+                                   {"closed", is_closed},
+                                   {"readable", yes},
+                                   {"writable", yes},
+                                   {"fileno", fileno_of},
+                                   {NULL, NULL}};
+
+static const luaL_Reg metamethods[] = {{"__close", close_conn}, {NULL, NULL}};
+
+const lc_type lc_conn_type = {
+  &conc_conn_class, methods, metamethods, NULL, 0, false};
+
+/* ---- Listeners ---- */
+
+static conc_listener *check_listener(lua_State *L) {
+  return lc_check(L, 1, &conc_listener_class);
+}
+
+enum { PATH = 1, HOST, PORT };
+
+static conc_address address_of(lua_State *L) {
+  conc_address a = {.path = lua_tostring(L, PATH),
+                    .host = luaL_optstring(L, HOST, ""),
+                    .port = (unsigned)luaL_optinteger(L, PORT, 0)};
+  return a;
+}
+
+static int no_address(lua_State *L, apr_status_t st) {
+  char text[120];
+  if (APR_STATUS_IS_ENOMEM(st))
+    return lc_fail(L, st);
+  lua_pushnil(L);
+  lua_pushstring(L, APR_STATUS_IS_TIMEUP(st) ? "timeout"
+                    : st == CONC_BADNAME     ? "no such host"
+                                         : apr_strerror(st, text, sizeof text));
+  return 2;
+}
+
+/* listen(path | nil, host, port, backlog): a listener, or nil and why not */
+static int new_listener(lua_State *L) {
+  const conc_address a = address_of(L);
+  lc_box *box = lc_newbox(L, &conc_listener_class);
+  conc_listener *l;
+  apr_status_t st =
+    conc_listener_new(&l, &a, (int)luaL_optinteger(L, PORT + 1, 0));
+  if (st != APR_SUCCESS)
+    return no_address(L, st);
+  box->obj = &l->obj;
+  return 1;
+}
+
+/* The box on the top gets the connection. */
+static int push_conn(lua_State *L, lc_box *box, conc_handle h, bool trusted,
+                     lua_Integer most) {
+  conc_conn *c;
+  apr_status_t st = conc_conn_new(&c, h, trusted, (uint64_t)most);
+  if (st != APR_SUCCESS) {
+    conc_sys_close(h);
+    return lc_fail(L, st);
+  }
+  box->obj = &c->obj;
+  return 1;
+}
+
+/* connect(path | nil, host, port, timeout, trusted, most) */
+static int new_client(lua_State *L) {
+  const conc_address a = address_of(L);
+  conc_time deadline = lc_deadline(L, 4, "timeout");
+  bool trusted = lua_toboolean(L, 5);
+  lua_Integer most = luaL_checkinteger(L, 6);
+  lc_box *box = lc_newbox(L, &conc_conn_class);
+  conc_handle h;
+  apr_status_t st;
+  do
+    st = conc_conn_connect(&h, &a, lc_self(L), deadline);
+  while (lc_again(L, st));
+  return st == APR_SUCCESS ? push_conn(L, box, h, trusted, most)
+                           : no_address(L, st);
+}
+
+/* l:accept(timeout, trusted, most): a connection, or nil and a word */
+static int accept_conn(lua_State *L) {
+  conc_listener *l = check_listener(L);
+  conc_time deadline = lc_deadline(L, 2, "timeout");
+  bool trusted = lua_toboolean(L, 3);
+  lua_Integer most = luaL_checkinteger(L, 4);
+  lc_box *box = lc_newbox(L, &conc_conn_class);
+  conc_handle h;
+  apr_status_t st;
+  do
+    st = conc_listener_accept(l, &h, lc_self(L), deadline);
+  while (lc_again(L, st));
+  return st == APR_SUCCESS ? push_conn(L, box, h, trusted, most)
+                           : lc_outcome(L, st);
+}
+
+static int close_listener(lua_State *L) {
+  conc_listener_close(check_listener(L), lc_self(L));
+  return 0;
+}
+
+static int listener_port(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)conc_sys_port(check_listener(L)->handle));
+  return 1;
+}
+
+static int listener_fileno(lua_State *L) {
+  lua_pushinteger(L, (lua_Integer)check_listener(L)->handle);
+  return 1;
+}
+
+static const luaL_Reg listener_methods[] = {{"accept", accept_conn},
+                                            {"close", close_listener},
+                                            {"port", listener_port},
+                                            {"fileno", listener_fileno},
+                                            {NULL, NULL}};
+
+const lc_type lc_listener_type = {
+  &conc_listener_class, listener_methods, NULL, NULL, 0, false};
+
+/* conn_limit(connection, most): bytes that a message may have from now on */
+static int conn_limit(lua_State *L) {
+  conc_conn *c = check(L);
+  atomic_store(&c->most, (uint64_t)luaL_checkinteger(L, 2));
+  return 0;
+}
+
+const luaL_Reg lc_conn_functions[] = {{"listen", new_listener},
+                                      {"connect", new_client},
+                                      {"conn_limit", conn_limit},
+                                      {NULL, NULL}};
+
+/* ---- As cases of select ---- */
+
+static void make_receive(lua_State *L, int number, conc_obj *o, conc_case *c) {
+  conc_conn *conn = (conc_conn *)o;
+  if (atomic_load(&conn->closed) != 0)
+    lc_badcase(L, number, "the connection is closed");
+  conc_case_receive(c, conn);
+}
+
+/* A value or, as they came, bytes. */
+static int give_message(lua_State *L, int idx, conc_case *c) {
+  conc_conn *conn = (conc_conn *)c->obj;
+  bool bytes = conn->in.head[0] == CONC_FRAME_BYTES;
+  conc_wire w = {0};
+  (void)idx;
+  take_frame(conn, &w);
+  conc_wire *own = lc_newwire(L);
+  *own = w;
+  if (!bytes)
+    return push_value(L, conn, own);
+  lua_pushlstring(L, (const char *)own->data, own->size);
+  return 1;
+}
+
+const lc_selectable lc_conn_selectable = {&conc_conn_class, make_receive, NULL,
+                                          give_message};

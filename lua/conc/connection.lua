@@ -1,0 +1,220 @@
+--- Connections between programs: Listener and Client.
+
+local core = require "conc.core"
+
+local connection = {}
+
+-- A message may have so many bytes, unless said otherwise; before the other
+-- side has shown that it knows the key, so many.
+local MOST = 1 << 30
+local STRANGER = 256
+
+-- Nobody gets longer to show that: seconds.
+local PATIENCE = 10
+
+-- Checks -------------------------------------------------------------------
+
+local function bad(name, fn, expected, value, level)
+  error(("bad argument #1 to '%s' (%s: %s expected, got %s)")
+    :format(fn, name, expected, type(value)), level + 1)
+end
+
+local function check(fn, options, known)
+  if type(options) == "string" then options = {address = options} end
+  if type(options) ~= "table" then
+    error(("bad argument #1 to '%s' (table or address expected, got %s)")
+      :format(fn, type(options)), 3)
+  end
+  for name in pairs(options) do
+    if not known[name] then
+      error(("bad argument #1 to '%s' (unknown option '%s')")
+        :format(fn, tostring(name)), 3)
+    end
+  end
+  for name, kind in pairs(known) do
+    local value = options[name]
+    if value ~= nil and type(value) ~= kind then bad(name, fn, kind, value, 3) end
+  end
+  local most = options.max_message
+  if most and (math.type(most) ~= "integer" or most < 0) then
+    bad("max_message", fn, "integer >= 0", most, 3)
+  end
+  return options
+end
+
+-- What an address means: a path, or a host and a port.
+local function resolve(fn, options)
+  local address, family = options.address, options.family
+  if family and family ~= "AF_UNIX" and family ~= "AF_INET" then
+    error(("bad argument #1 to '%s' (family: 'AF_UNIX' or 'AF_INET' expected, "
+      .. "got '%s')"):format(fn, family), 3)
+  end
+  if address == nil then
+    if family == "AF_INET" then return nil, "localhost", 0 end
+    local name = os.tmpname()
+    os.remove(name)
+    return name
+  end
+  local host, port = address:match "^%[?(.-)%]?:(%d+)$"
+  if family == "AF_UNIX" or (not family and not (host and not address:find "/")) then
+    return address
+  end
+  port = math.tointeger(tonumber(port))
+  if not port or port > 65535 then
+    error(("bad argument #1 to '%s' (address: 'host:port' expected, got '%s')")
+      :format(fn, address), 3)
+  end
+  return nil, host, port
+end
+
+-- The handshake ------------------------------------------------------------
+
+-- Each side shows by an HMAC of both sides' random numbers and of who it is that
+-- it knows the key, which never leaves it.  The listener speaks first and shows
+-- last: a stranger learns nothing to work on.
+
+local function crypto()
+  local ok, library = pcall(require, "conc.crypto")
+  if not ok then
+    error("authkey: conc was built without its crypto module (libsodium): "
+      .. tostring(library), 0)
+  end
+  return library
+end
+
+local GREETING = "conc 1 sha256 "
+
+local function refuse(conn, message)
+  conn:close()
+  error(core.Error.new("AuthenticationError", message), 0)
+end
+
+local function hear(conn, deadline, what)
+  local ok, text, why = pcall(conn.recv_bytes, conn, STRANGER,
+    math.max(0, deadline - core.time()))
+  if not ok or text == nil then
+    refuse(conn, ("%s: %s"):format(what, ok and why or text))
+  end
+  return text
+end
+
+-- The listener's half.
+local function challenge(conn, key)
+  local c = crypto()
+  local deadline = core.time() + PATIENCE
+  local ours = c.random(32)
+  conn:send_bytes(GREETING .. ours)
+  local text = hear(conn, deadline, "no answer to the challenge")
+  local theirs, digest = text:sub(1, 32), text:sub(33)
+  if not c.equal(digest, c.hmac(key, "client" .. ours .. theirs)) then
+    conn:send_bytes "refused"
+    refuse(conn, "the client has another key")
+  end
+  conn:send_bytes("welcome" .. c.hmac(key, "listener" .. ours .. theirs))
+end
+
+-- The client's.
+local function answer(conn, key)
+  local c = crypto()
+  local deadline = core.time() + PATIENCE
+  local text = hear(conn, deadline, "no challenge")
+  local theirs = text:sub(#GREETING + 1)
+  if text:sub(1, #GREETING) ~= GREETING or #theirs ~= 32 then
+    refuse(conn, "the listener does not ask for a key")
+  end
+  local ours = c.random(32)
+  conn:send_bytes(ours .. c.hmac(key, "client" .. theirs .. ours))
+  text = hear(conn, deadline, "no answer to the digest")
+  if not c.equal(text, "welcome" .. c.hmac(key, "listener" .. theirs .. ours)) then
+    refuse(conn, text == "refused" and "the listener refused the key"
+      or "the listener has another key")
+  end
+end
+
+local function prove(conn, options, half)
+  if options.authkey then half(conn, options.authkey) end
+  core.conn_limit(conn, options.max_message or MOST)
+  return conn
+end
+
+local function first_limit(options)
+  return options.authkey and STRANGER or options.max_message or MOST
+end
+
+-- Listener -----------------------------------------------------------------
+
+local Listener = {}
+Listener.__index = Listener
+Listener.__name = "Listener"
+
+local LISTENER = {
+  address = "string", family = "string", backlog = "number", authkey = "string",
+  trusted = "boolean", max_message = "number",
+}
+
+--- `Listener{address =, family =, backlog =, authkey =, trusted =, max_message =}`
+function connection.Listener(options)
+  options = check("Listener", options == nil and {} or options, LISTENER)
+  local path, host, port = resolve("Listener", options)
+  if options.authkey then crypto() end
+  local listener, why = core.listen(path, host, port, options.backlog)
+  if not listener then
+    error(("cannot listen on %s: %s")
+      :format(path or ("%s:%d"):format(host, port), why), 2)
+  end
+  return setmetatable({
+    listener = listener,
+    options = options,
+    name = path or (host:find ":" and "[%s]:%d" or "%s:%d"):format(host, listener:port()),
+  }, Listener)
+end
+
+--- The next connection, or `nil, "timeout"`, or `nil, "closed"`.  Raises an
+-- AuthenticationError for one with another key; the listener goes on.
+function Listener:accept(timeout)
+  local options = self.options
+  local conn, why = self.listener:accept(timeout, options.trusted or false,
+    first_limit(options))
+  if not conn then return nil, why end
+  return prove(conn, options, challenge)
+end
+
+--- Accept no more; may be called again.
+function Listener:close()
+  self.listener:close()
+end
+
+Listener.__close = Listener.close
+
+--- What a Client connects to.
+function Listener:address()
+  return self.name
+end
+
+--- The system's number of the socket.
+function Listener:fileno()
+  return self.listener:fileno()
+end
+
+-- Client -------------------------------------------------------------------
+
+local CLIENT = {
+  address = "string", family = "string", authkey = "string", timeout = "number",
+  trusted = "boolean", max_message = "number",
+}
+
+--- `Client{address =, family =, authkey =, timeout =, trusted =, max_message =}`:
+-- a Connection.
+function connection.Client(options)
+  options = check("Client", options, CLIENT)
+  if options.address == nil then bad("address", "Client", "string", nil, 2) end
+  local path, host, port = resolve("Client", options)
+  local conn, why = core.connect(path, host, port, options.timeout,
+    options.trusted or false, first_limit(options))
+  if not conn then
+    error(("cannot connect to %s: %s"):format(options.address, why), 2)
+  end
+  return prove(conn, options, answer)
+end
+
+return connection
