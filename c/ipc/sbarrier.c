@@ -333,6 +333,8 @@ static void end_badly(conc_sbarrier *b, uint64_t broken) {
   word *w = word_of(b);
   lock(w);
   set(w, &w->broken, broken);
+  if (forsaken(w))
+    set(w, &w->tripper, 0);
   end_round(w, BROKEN);
 }
 

@@ -152,14 +152,14 @@ function multiprocessing.Event() end
 ---@nodiscard
 function multiprocessing.Barrier(parties, action, timeout) end
 
----@param type conc.Typecode
----@param value? number|string
+---@param type conc.typecode
+---@param value? conc.element
 ---@param lock? boolean|conc.Lock|conc.RLock|table of conc.multiprocessing
 ---@return conc.Value
 ---@nodiscard
 function multiprocessing.Value(type, value, lock) end
 
----@param type conc.Typecode
+---@param type conc.typecode
 ---@param values integer|table|conc.Array|string
 ---@param lock? boolean|conc.Lock|conc.RLock|table of conc.multiprocessing
 ---@return conc.Array
