@@ -158,6 +158,7 @@ end
 -- Interrupts ---------------------------------------------------------------
 
 local PRELUDE = [[
+require "conc".detect_deadlocks(false) -- the signal may come late
 local threading = require "conc.threading"
 local function waiting()
   io.stdout:write "waiting\n"

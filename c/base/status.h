@@ -24,7 +24,9 @@ enum {
   /* There is no more shared memory. */
   CONC_EXHAUSTED,
   /* Bytes of another process that make no sense. */
-  CONC_CORRUPT
+  CONC_CORRUPT,
+  /* Nobody is left who could end the wait. */
+  CONC_DEADLOCK
 };
 
 #endif

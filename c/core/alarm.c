@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "core/deadlock.h"
 #include "core/shield.h"
 #include "wait/lot.h"
 #include "wait/mutex.h"
@@ -136,6 +137,7 @@ static void run(void *arg, void *prepared, conc_parker *self) {
     conc_alarm *a = next_due(c, &until, &closed);
     if (a != NULL) {
       a->ring(a);
+      conc_outside(-1);
       conc_release(&a->obj);
     } else if (!closed) {
       conc_waiter one = {.word = &c->news, .expected = seen};
@@ -172,6 +174,7 @@ apr_status_t conc_clock_set(conc_clock *c, conc_alarm *a, conc_time at) {
     st = APR_ENOMEM;
   } else {
     conc_retain(&a->obj);
+    conc_outside(1); /* until it has rung */
     rise_locked(c, a, c->n++);
   }
   bool first = a->place == 1;
@@ -187,8 +190,10 @@ void conc_clock_clear(conc_clock *c, conc_alarm *a) {
   if (inside)
     take_locked(c, a);
   conc_mutex_unlock(&c->lock);
-  if (inside)
-    conc_release(&a->obj);
+  if (!inside)
+    return;
+  conc_outside(-1);
+  conc_release(&a->obj);
 }
 
 void conc_clock_close(conc_clock *c, conc_parker *self) {
@@ -202,6 +207,7 @@ void conc_clock_close(conc_clock *c, conc_parker *self) {
   conc_shield_down(self);
   for (size_t i = 0; i < c->n; i++) {
     c->heap[i]->place = 0;
+    conc_outside(-1);
     conc_release(&c->heap[i]->obj);
   }
   c->n = 0;

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "core/deadlock.h"
 #include "core/shield.h"
 #include "wait/lot.h"
 #include "wait/mutex.h"
@@ -26,6 +27,7 @@ struct conc_root {
   conc_opener opener;        /* [l] */
   conc_obj *attached;        /* [l] a reference, constant once set */
   conc_word ends;            /* [a] changes when a thread is done */
+  conc_watch watch;          /* see deadlock.h */
   _Atomic uint64_t counter;  /* [a] */
 };
 
@@ -127,10 +129,12 @@ static void finish(conc_thread *t) {
   conc_root *r = t->root;
   conc_root_retain(r); /* the thread's own goes with its last reference */
   conc_mutex_lock(&r->lock);
+  conc_outside(1); /* until all are woken who wait for this */
   unlink_locked(r, t);
   conc_parker *self = t->parker;
   t->parker = NULL;
   conc_mutex_unlock(&r->lock);
+  conc_thread_tell(t, NULL);
   atomic_store(&self->cancel, 0);
   atomic_store(&self->asked, 0);
   self->shield = 0;
@@ -140,6 +144,7 @@ static void finish(conc_thread *t) {
   conc_wake(&t->stage, CONC_ALL);
   atomic_fetch_add(&r->ends, 1);
   conc_wake(&r->ends, CONC_ALL);
+  conc_outside(-1);
   conc_release(&t->obj);
   conc_root_release(r);
 }
@@ -227,6 +232,55 @@ void conc_thread_reach(conc_thread *t, void (*nudge)(void *arg), void *arg) {
   conc_mutex_unlock(&t->root->lock);
 }
 
+static void report_destroy(conc_obj *o) {
+  conc_free(((conc_report *)o)->text);
+  conc_obj_free(o);
+}
+
+static const conc_class report_class = {"report", report_destroy};
+
+/* The report that was asked for before, or 'r'; a reference. */
+static conc_report *want(conc_thread *t, conc_report *r) {
+  conc_mutex_lock(&t->lock);
+  if (t->report == NULL)
+    t->report = (conc_report *)conc_retain(&r->obj);
+  r = (conc_report *)conc_retain(&t->report->obj);
+  conc_mutex_unlock(&t->lock);
+  return r;
+}
+
+apr_status_t conc_thread_ask(conc_thread *t, conc_report **out) {
+  conc_report *r = conc_obj_new(&report_class, sizeof *r);
+  if (r == NULL)
+    return APR_ENOMEM;
+  conc_mutex_lock(&t->root->lock);
+  bool runs = t->parker != NULL;
+  if (runs) {
+    *out = want(t, r);
+    conc_parker_ask(t->parker, CONC_ASKED_REPORT);
+    if (t->nudge != NULL)
+      t->nudge(t->nudged);
+  }
+  conc_mutex_unlock(&t->root->lock);
+  conc_release(&r->obj);
+  return runs ? APR_SUCCESS : CONC_MISUSE;
+}
+
+void conc_thread_tell(conc_thread *t, char *text) {
+  conc_mutex_lock(&t->lock);
+  conc_report *r = t->report;
+  t->report = NULL;
+  conc_mutex_unlock(&t->lock);
+  if (r == NULL) {
+    conc_free(text);
+    return;
+  }
+  r->text = text;
+  atomic_store(&r->done, 1);
+  conc_wake(&r->done, CONC_ALL);
+  conc_release(&r->obj);
+}
+
 uint64_t conc_thread_native(conc_thread *t, conc_parker *self) {
   if (atomic_load(&t->stage) == CONC_THREAD_NEW)
     return 0;
@@ -238,19 +292,19 @@ uint64_t conc_thread_native(conc_thread *t, conc_parker *self) {
 }
 
 void conc_thread_name(conc_thread *t, char *name, size_t size) {
-  conc_mutex_lock(&t->root->lock);
+  conc_mutex_lock(&t->lock);
   (void)snprintf(name, size, "%s", t->name);
-  conc_mutex_unlock(&t->root->lock);
+  conc_mutex_unlock(&t->lock);
 }
 
 apr_status_t conc_thread_set_name(conc_thread *t, const char *name) {
   char *copy = copy_text(name);
   if (copy == NULL)
     return APR_ENOMEM;
-  conc_mutex_lock(&t->root->lock);
+  conc_mutex_lock(&t->lock);
   char *old = t->name;
   t->name = copy;
-  conc_mutex_unlock(&t->root->lock);
+  conc_mutex_unlock(&t->lock);
   conc_free(old);
   return APR_SUCCESS;
 }
@@ -269,7 +323,9 @@ static void root_destroy(conc_obj *o) {
   conc_clock_free(r->clock);
   conc_crew_release(r->crew);
   conc_release(r->attached);
+  conc_free(r->watch.text);
   conc_obj_free(o);
+  conc_outside(-1);
 }
 
 static const conc_class root_class = {"root", root_destroy};
@@ -284,6 +340,7 @@ apr_status_t conc_root_new(conc_root **out, const conc_crew_conf *conf) {
   st = conc_clock_new(&r->clock, r->crew);
   if (st != APR_SUCCESS)
     goto release_crew;
+  conc_outside(1); /* of all others */
   *out = r;
   return APR_SUCCESS;
 
@@ -384,6 +441,18 @@ bool conc_root_share(conc_root *r, conc_obj *o) {
   return first;
 }
 
+bool conc_root_visit(conc_root *r, bool (*visit)(conc_thread *t, void *arg),
+                     void *arg) {
+  conc_mutex_lock(&r->lock);
+  bool all = r->main == NULL || visit(r->main, arg);
+  for (conc_thread *t = r->first; t != NULL && all; t = t->next)
+    all = visit(t, arg);
+  conc_mutex_unlock(&r->lock);
+  return all;
+}
+
+conc_watch *conc_root_watch(conc_root *r) { return &r->watch; }
+
 uint64_t conc_root_count(conc_root *r) {
   return atomic_fetch_add(&r->counter, 1) + 1;
 }
@@ -437,7 +506,15 @@ static bool has_threads(conc_root *r, bool daemons_too) {
   return found;
 }
 
-/* Wait until no thread of that kind is left; true: so it is. */
+static conc_time slice_end(conc_time deadline) {
+  const int64_t slice = 50000000;
+  return deadline != CONC_FOREVER ? deadline : conc_sys_now() + slice;
+}
+
+/*
+ * Wait until no thread of that kind is left; true: so it is.  Threads that wait
+ * for each other then are told so, or this would not end.
+ */
 static bool await_threads(conc_root *r, bool daemons_too, conc_parker *self,
                           conc_time deadline) {
   conc_shield_up(self);
@@ -448,7 +525,11 @@ static bool await_threads(conc_root *r, bool daemons_too, conc_parker *self,
     left = has_threads(r, daemons_too);
     if (!left)
       break;
-    st = conc_wait(&r->ends, seen, self, deadline);
+    st = conc_wait(&r->ends, seen, self, slice_end(deadline));
+    if (APR_STATUS_IS_TIMEUP(st) && deadline == CONC_FOREVER) {
+      conc_deadlock_look(r);
+      st = APR_SUCCESS;
+    }
   }
   conc_shield_down(self);
   return !left;

@@ -25,7 +25,7 @@ typedef enum {
 } conc_thread_stage;
 
 /*
- * [c] constant after new   [a] atomic   [r] root's lock
+ * [c] constant after new   [a] atomic   [r] root's lock   [l] lock
  * [s] constant after start   [t] of the running thread
  */
 typedef struct conc_thread {
@@ -37,10 +37,12 @@ typedef struct conc_thread {
   conc_word nativeset; /* [a] 1: 'native' is known */
   uint64_t native;     /* [a] by nativeset */
   uint64_t ident;      /* [s] never 0 */
-  char *name;          /* [r] */
+  conc_word lock;      /* a leaf */
+  char *name;          /* [l] */
   conc_parker *parker; /* [r] while it runs, else NULL */
   void (*nudge)(void *arg);        /* [r] see conc_thread_reach; may be NULL */
   void *nudged;                    /* [r] its argument */
+  struct conc_report *report;      /* [l] asked for; a reference */
   size_t stack;                    /* [c] bytes; 0: the default */
   struct conc_thread *prev, *next; /* [r] in the root's list */
   /* For the layer above: what to do.  Consumed by the thread. */
@@ -136,6 +138,37 @@ conc_clock *conc_root_clock(conc_root *r);
  */
 conc_obj *conc_root_shared(conc_root *r);
 bool conc_root_share(conc_root *r, conc_obj *o);
+
+/*
+ * Call visit for the main thread, while it is open, and for those in the list,
+ * oldest first, until it says false; under the root's lock.  Did all say true?
+ */
+bool conc_root_visit(conc_root *r, bool (*visit)(conc_thread *t, void *arg),
+                     void *arg);
+
+/* For core/deadlock.c. */
+struct conc_watch *conc_root_watch(conc_root *r);
+
+/*
+ * What a thread says of itself, when somebody asks.  'text' is from conc_alloc,
+ * or NULL if there was no memory or the thread has ended.
+ *   [a] atomic   [d] constant once done
+ */
+typedef struct conc_report {
+  conc_obj obj;
+  conc_word done; /* [a] 1; those who ask wait on it */
+  char *text;     /* [d] */
+} conc_report;
+
+/*
+ * Ask the thread for a report.  APR_SUCCESS: *out is a reference to one that
+ * will be done when the thread gets round to it, which it may never; somebody
+ * else may have asked for it before.  CONC_MISUSE: it does not run.  APR_ENOMEM.
+ */
+apr_status_t conc_thread_ask(conc_thread *t, conc_report **out);
+
+/* For the thread: give it, if it was asked for one; takes 'text'. */
+void conc_thread_tell(conc_thread *t, char *text);
 
 /* A number for names: 1, 2, 3 ... */
 uint64_t conc_root_count(conc_root *r);

@@ -1,6 +1,7 @@
 #include "ipc/brood.h"
 
 #include "base/status.h"
+#include "core/deadlock.h"
 #include "core/shield.h"
 #include "ipc/forks.h"
 #include "wait/lot.h"
@@ -60,6 +61,8 @@ conc_process *conc_brood_set_relative(conc_brood *b, conc_relative which,
   b->relatives[which] = p;
   if (which == CONC_SELF)
     b->pid = conc_sys_pid();
+  if (which == CONC_PARENT) /* it is there, and is no child */
+    conc_outside((p != NULL) - (old != NULL));
   conc_mutex_unlock(&b->lock);
   return old;
 }
@@ -85,6 +88,7 @@ apr_status_t conc_brood_add(conc_brood *b, conc_process *p) {
       b->first = p;
     b->last = p;
     conc_retain(&p->obj);
+    conc_outside(1);
   }
   conc_mutex_unlock(&b->lock);
   return closed ? CONC_CLOSED : APR_SUCCESS;
@@ -101,6 +105,7 @@ void conc_brood_remove(conc_brood *b, conc_process *p) {
   else
     b->last = p->prev;
   p->prev = p->next = NULL;
+  conc_outside(-1);
   conc_mutex_unlock(&b->lock);
   conc_release(&p->obj);
 }

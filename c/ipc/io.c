@@ -21,6 +21,7 @@ apr_status_t conc_io_wait(conc_handle h, unsigned events, conc_parker *self,
   apr_status_t st = conc_sys_watch_start(&p.watch);
   if (st != APR_SUCCESS)
     return st;
+  self->abroad = true;
   while (st == APR_SUCCESS && atomic_load(&p.ready) == 0) {
     conc_waiter one = {.word = &p.ready};
     size_t which;
@@ -28,6 +29,7 @@ apr_status_t conc_io_wait(conc_handle h, unsigned events, conc_parker *self,
     if (st == APR_EAGAIN)
       st = APR_SUCCESS;
   }
+  self->abroad = false;
   (void)conc_sys_watch_stop(&p.watch);
   return atomic_load(&p.ready) != 0 ? APR_SUCCESS : st;
 }

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "core/deadlock.h"
 #include "ipc/brood.h"
 #include "ipc/forks.h"
 #include "ipc/io.h"
@@ -91,12 +92,14 @@ void conc_process_finish(conc_process *p, conc_sys_end end) {
     conc_release(&parcel->obj);
   conc_heap_bury();
   conc_retain(&p->obj);
+  conc_outside(1); /* until all are told */
   conc_brood_remove(b, p);
   atomic_store(&p->stage, CONC_PROCESS_DONE);
   conc_wake(&p->stage, CONC_ALL);
   conc_event_set(p->ended);
   atomic_fetch_add(&b->ends, 1);
   conc_wake(&b->ends, CONC_ALL);
+  conc_outside(-1);
   conc_release(&p->obj);
 }
 

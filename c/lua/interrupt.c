@@ -17,14 +17,27 @@
 
 #include "lua/interrupt.h"
 
+#include "core/deadlock.h"
 #include "lua/lc.h"
 #include "lua/state.h"
 #include "lua/task.h"
+#include "lua/trace.h"
 #include "wait/mutex.h"
 
-/* Do what was asked for.  L may be in the middle of anything. */
+/* Tell who asked what this thread is at; L: its running coroutine, or NULL. */
+static void answer(lua_State *L, const lc_state *S, bool waits) {
+  conc_parker *self = S->self;
+  if (conc_parker_answer(self, CONC_ASKED_ABOUT))
+    lc_trace_wait(L, self->about, sizeof self->about);
+  if (conc_parker_answer(self, CONC_ASKED_REPORT))
+    conc_thread_tell(S->thread, lc_trace(L, S, waits));
+}
+
+/* Do what was asked for, in a running program. */
 static void serve(lua_State *L, lc_state *S) {
   const conc_parker *self = S->self;
+  if (self != NULL)
+    answer(L, S, false);
   if (self != NULL && self->shield == 0 && atomic_load(&self->cancel) != 0)
     lc_cancelled(L, S);
 }
@@ -76,6 +89,7 @@ static void *allocate(void *ud, void *p, size_t osize, size_t nsize) {
 
 static bool poll_worker(void *arg) {
   const lc_state *S = arg;
+  answer(S->running, S, true);
   return (atomic_load(&S->self->asked) & CONC_ASKED_NOTES) != 0;
 }
 
@@ -83,7 +97,9 @@ static bool poll_worker(void *arg) {
 static bool poll_host(void *arg) {
   lc_state *S = arg;
   lua_Hook now = lua_gethook(S->main);
-  return poll_worker(arg) || (now != NULL && now != S->hook);
+  bool notes = poll_worker(arg);
+  conc_deadlock_look(S->root);
+  return notes || (now != NULL && now != S->hook);
 }
 
 void lc_interrupt_open(lc_state *S) {

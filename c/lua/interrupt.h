@@ -10,6 +10,9 @@
  *    the running code with the CancelledError that the wait would have raised;
  *    once.  A shielded parker postpones it.
  *
+ *  - A question (conc_parker_ask) is answered: what does it wait for, what does
+ *    it run.
+ *
  * Out of reach is a coroutine that computes without an end: only the main one
  * can be given a hook from outside.  The same holds for a C function, and for
  * a host's state, whose hook is the host's: they are reached in waits only.

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/deadlock.h"
 #include "lua/callback.h"
 #include "lua/state.h"
 #include "lua/task.h"
@@ -367,6 +368,11 @@ conc_parker *lc_self(lua_State *L) {
   return S->self;
 }
 
+conc_parker *lc_idle(lc_state *S) {
+  S->running = NULL;
+  return S->self;
+}
+
 static int nothing(lua_State *L) {
   (void)L;
   return 0;
@@ -402,11 +408,17 @@ bool lc_again(lua_State *L, apr_status_t st) {
   if (st == CONC_INTERRUPTED) {
     lc_attend(L, lc_get(L));
     run_hook(L, lc_get(L));
+    lc_get(L)->running = L;
     return true;
   }
   if (st == CONC_CANCELLED) {
     lc_cancelled(L, lc_get(L));
     return true;
+  }
+  if (st == CONC_DEADLOCK) {
+    char text[2000];
+    conc_deadlock_text(lc_get(L)->root, text, sizeof text);
+    lc_throw(L, "DeadlockError", "all threads wait for each other:%s", text);
   }
   return false;
 }

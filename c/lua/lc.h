@@ -178,8 +178,14 @@ int lc_countargs(lua_State *L, int idx, int arg);
 
 /* ---- Waiting ---- */
 
-/* Who waits when this state waits. */
+/*
+ * Who waits when this state waits.  L is remembered as the coroutine that does,
+ * for those who ask what it waits for: so each wait begins with this call.
+ */
 conc_parker *lc_self(lua_State *L);
+
+/* The same for waits that no running function of Lua has called for. */
+conc_parker *lc_idle(lc_state *S);
 
 /*
  * After a wait: true: it was interrupted for a hook which has run now, wait

@@ -96,7 +96,10 @@ static conc_future *next_task(lua_State *L, lc_state *S, conc_worker *w) {
     conc_time until = CONC_FOREVER;
     if (conf->idle >= 0)
       until = conc_sys_now() + conf->idle;
-    apr_status_t st = conc_pool_take(w, &f, S->self, until);
+    conc_parker *self = lc_idle(S);
+    self->idle = true; /* nobody waits for this wait to end */
+    apr_status_t st = conc_pool_take(w, &f, self, until);
+    self->idle = false;
     if (st == APR_SUCCESS)
       return f;
     if (st == CONC_CLOSED ||

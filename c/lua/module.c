@@ -24,6 +24,8 @@ static int do_sleep(lua_State *L) {
     lc_argerror(L, 1, "seconds", "number expected, got %s", lc_nameof(L, 1));
   conc_time deadline = lc_deadline(L, 1, "seconds");
   lc_nomore(L, 1);
+  if (deadline == CONC_FOREVER)
+    deadline--; /* it waits for nobody, and has no part in a deadlock */
   do {
     conc_waiter one = {.word = &word};
     size_t which;
@@ -108,6 +110,8 @@ static const luaL_Reg functions[] = {{"sleep", do_sleep},
                                      {"fault", fault},
                                      {"interrupt", interrupt},
                                      {"select", lc_select},
+                                     {"dump", lc_dump},
+                                     {"detect_deadlocks", lc_detect_deadlocks},
                                      {"Lock", lc_lock},
                                      {"RLock", lc_rlock},
                                      {"Condition", lc_condition},

@@ -31,24 +31,26 @@ int lc_sevent(lua_State *L);
 int lc_sbarrier(lua_State *L);
 int lc_svalue(lua_State *L);
 int lc_sarray(lua_State *L);
-int lc_fifo(lua_State *L);            /* Queue([maxsize]) */
-int lc_lifo(lua_State *L);            /* LifoQueue([maxsize]) */
-int lc_priority(lua_State *L);        /* PriorityQueue([maxsize]) */
-int lc_simple(lua_State *L);          /* SimpleQueue() */
-int lc_value(lua_State *L);           /* Value(type [, value]) */
-int lc_array(lua_State *L);           /* Array(type, n | sequence) */
-int lc_dict(lua_State *L);            /* Dict([table]) */
-int lc_local(lua_State *L);           /* Local([init [, args]]) */
-int lc_thread(lua_State *L);          /* Thread{target =, args =, ...} */
-int lc_executor(lua_State *L);        /* ThreadPoolExecutor([max_workers]) */
-int lc_shared_executor(lua_State *L); /* the family's own */
-int lc_promise(lua_State *L);         /* Promise() */
-int lc_new_watch(lua_State *L);       /* watch(futures) */
-int lc_failed(lua_State *L);          /* failed(future) */
-int lc_new_group(lua_State *L);       /* group(policy, timeout) */
-int lc_task_cancelled(lua_State *L);  /* cancelled() */
-int lc_shield(lua_State *L);          /* shield(fn, ...) */
-int lc_select(lua_State *L);          /* select{case, ..., timeout =} */
+int lc_fifo(lua_State *L);             /* Queue([maxsize]) */
+int lc_lifo(lua_State *L);             /* LifoQueue([maxsize]) */
+int lc_priority(lua_State *L);         /* PriorityQueue([maxsize]) */
+int lc_simple(lua_State *L);           /* SimpleQueue() */
+int lc_value(lua_State *L);            /* Value(type [, value]) */
+int lc_array(lua_State *L);            /* Array(type, n | sequence) */
+int lc_dict(lua_State *L);             /* Dict([table]) */
+int lc_local(lua_State *L);            /* Local([init [, args]]) */
+int lc_thread(lua_State *L);           /* Thread{target =, args =, ...} */
+int lc_executor(lua_State *L);         /* ThreadPoolExecutor([max_workers]) */
+int lc_shared_executor(lua_State *L);  /* the family's own */
+int lc_promise(lua_State *L);          /* Promise() */
+int lc_new_watch(lua_State *L);        /* watch(futures) */
+int lc_failed(lua_State *L);           /* failed(future) */
+int lc_new_group(lua_State *L);        /* group(policy, timeout) */
+int lc_task_cancelled(lua_State *L);   /* cancelled() */
+int lc_shield(lua_State *L);           /* shield(fn, ...) */
+int lc_select(lua_State *L);           /* select{case, ..., timeout =} */
+int lc_dump(lua_State *L);             /* dump() */
+int lc_detect_deadlocks(lua_State *L); /* detect_deadlocks([on]) */
 /* Push a new pending Future. */
 struct conc_future *lc_newfuture(lua_State *L);
 /* Push a new Promise of that future. */

@@ -54,6 +54,13 @@ struct conc_sys_mask {
 void conc_sys_mask_signals(struct conc_sys_mask *old);
 void conc_sys_unmask_signals(const struct conc_sys_mask *old);
 
+/*
+ * May a signal run code of the program that is not about a crash?  The SIGINT
+ * handler of an interpreter, a part of the main program, is not counted: it
+ * ends what runs.  True where that cannot be known.
+ */
+bool conc_sys_handles_signals(void);
+
 /* Keep the module that holds this function mapped until the process ends. */
 void conc_sys_pin(void);
 

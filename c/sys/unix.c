@@ -11,6 +11,9 @@
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/auxv.h>
+#endif
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -64,4 +67,41 @@ void conc_sys_large(void *p, size_t size) {
   (void)p;
   (void)size;
 #endif
+}
+
+/* Does the code at p belong to the main program, not to a library? */
+static bool in_program(const void *p) {
+#if defined(__linux__)
+  Dl_info its, ours;
+  return dladdr(p, &its) != 0 &&
+         dladdr((void *)getauxval(AT_ENTRY), &ours) != 0 &&
+         its.dli_fbase == ours.dli_fbase;
+#else
+  (void)p;
+  return false;
+#endif
+}
+
+static bool about_crashes(int sig) {
+  static const int list[] = {SIGSEGV, SIGBUS,  SIGFPE, SIGILL,
+                             SIGABRT, SIGTRAP, SIGSYS};
+  for (size_t i = 0; i < sizeof list / sizeof *list; i++)
+    if (list[i] == sig)
+      return true;
+  return false;
+}
+
+bool conc_sys_handles_signals(void) {
+  enum { MOST = 65 };
+  for (int sig = 1; sig < MOST; sig++) {
+    struct sigaction sa;
+    if (about_crashes(sig) || sigaction(sig, NULL, &sa) != 0 ||
+        sa.sa_handler == SIG_DFL || sa.sa_handler == SIG_IGN)
+      continue;
+    void *code;
+    memcpy(&code, &sa.sa_handler, sizeof code);
+    if (sig != SIGINT || !in_program(code))
+      return true;
+  }
+  return false;
 }

@@ -18,6 +18,7 @@
 
 #include "wait/lot.h"
 
+#include "base/status.h"
 #include "wait/mutex.h"
 #include "wait/spin.h"
 
@@ -91,15 +92,62 @@ static apr_status_t leave(struct conc_sleeper *s, apr_status_t st) {
                                                                 : APR_SUCCESS;
 }
 
+/*
+ * Has the watcher found that nobody can end the wait that p is in?  Then nobody
+ * does, also if the end of another one's wait would: all of them are told.
+ */
+static bool doomed(const conc_parker *p) {
+  return atomic_load(&p->doomed) == atomic_load(&p->wait);
+}
+
+/* For conc_parker's 'wait'. */
+static void begin_wait(conc_parker *self, conc_time deadline) {
+  uint64_t kind = CONC_WAIT_ENDLESS;
+  if (deadline != CONC_FOREVER || self->shield != 0 || self->abroad)
+    kind = CONC_WAIT_BOUNDED;
+  else if (self->idle)
+    kind = CONC_WAIT_IDLE;
+  self->since = conc_sys_now();
+  /* Release: what the owner did before is seen by who sees that it waits. */
+  uint64_t v = atomic_load_explicit(&self->wait, memory_order_relaxed);
+  atomic_store_explicit(&self->wait, v | kind, memory_order_release);
+}
+
+static void end_wait(conc_parker *self) {
+  uint64_t v = atomic_load_explicit(&self->wait, memory_order_relaxed);
+  atomic_store_explicit(&self->wait, (v | CONC_WAIT_KIND) + 1,
+                        memory_order_release);
+}
+
+/*
+ * Answer the watcher's question 'look': this wait is not over.  The question
+ * was read before 'claim' is, so that the answer is true of a moment after it.
+ */
+static void vouch(const struct conc_sleeper *s, uint64_t look) {
+  conc_parker *self = s->parker;
+  if (atomic_load_explicit(&self->vouched, memory_order_relaxed) != look &&
+      atomic_load(&s->claim) == 0)
+    atomic_store(&self->vouched, look);
+}
+
 static apr_status_t sleep_until(struct conc_sleeper *s, conc_time deadline) {
   conc_parker *self = s->parker;
+  apr_status_t st = APR_SUCCESS;
+  begin_wait(self, deadline);
   while (atomic_load(&s->claim) == 0) {
-    apr_status_t st = conc_parker_expired(self, deadline);
+    uint64_t look = atomic_load(&self->look);
+    st = conc_parker_expired(self, deadline);
+    if (st == APR_SUCCESS && doomed(self))
+      st = CONC_DEADLOCK;
     if (st != APR_SUCCESS)
-      return leave(s, st);
+      break;
+    vouch(s, look);
     self->cls->park(self, conc_parker_slice(self, deadline));
   }
-  return APR_SUCCESS;
+  if (st != APR_SUCCESS)
+    st = leave(s, st);
+  end_wait(self); /* after that: see choose_locked */
+  return st;
 }
 
 apr_status_t conc_wait_any(conc_waiter *list, size_t n, size_t *which,
@@ -160,7 +208,8 @@ static size_t choose_locked(bucket *b, conc_word *w, size_t n,
     conc_parker *p = s->parker;
     uint32_t index = it->index;
     uint32_t zero = 0;
-    if (atomic_compare_exchange_strong(&s->claim, &zero, index + 1))
+    if (!doomed(p) &&
+        atomic_compare_exchange_strong(&s->claim, &zero, index + 1))
       chosen[found++] = p;
   }
   return found;

@@ -56,6 +56,12 @@ conc_parker *conc_parker_new(void) {
     atomic_init(&p->state, EMPTY);
     atomic_init(&p->cancel, 0);
     atomic_init(&p->asked, 0);
+    atomic_init(&p->wait, 0);
+    atomic_init(&p->look, 0);
+    atomic_init(&p->vouched, 0);
+    atomic_init(&p->doomed, 0);
+    p->noted = 0;
+    p->about[0] = '\0';
     atomic_init(&p->foreign, NULL);
     atomic_init(&p->looks, 0);
     p->number = number;
@@ -68,6 +74,8 @@ conc_parker *conc_parker_new(void) {
   p->poll = NULL;
   p->arg = NULL;
   p->sliced = false;
+  p->idle = false;
+  p->abroad = false;
   p->next = NULL;
   atomic_store(&p->cancel, 0);
   atomic_store(&p->asked, 0);

@@ -20,6 +20,21 @@
 
 typedef struct conc_parker conc_parker;
 
+enum { CONC_ABOUT = 160 };
+
+/*
+ * 'wait' grows with each wait that begins and ends, so that equal values mean
+ * the same wait; its lowest bits are the kind.  A bounded wait has a deadline,
+ * is shielded, or is for something from outside; an idle one waits for work.
+ */
+enum {
+  CONC_WAIT_NONE,
+  CONC_WAIT_BOUNDED,
+  CONC_WAIT_IDLE,
+  CONC_WAIT_ENDLESS,
+  CONC_WAIT_KIND = 3
+};
+
 typedef struct conc_parker_class {
   /* Block until unparked or 'until'; may return early.  Owner only. */
   void (*park)(conc_parker *p, conc_time until);
@@ -33,6 +48,7 @@ typedef struct conc_parker_class {
  * It may not wait or raise.  True ends the wait with CONC_INTERRUPTED, unless
  * it is shielded.
  *   [c] constant while in use   [a] atomic   [o] owner only   [p] of the pool
+ *   [w] of the one thread that watches
  */
 struct conc_parker {
   const conc_parker_class *cls; /* [c] */
@@ -49,7 +65,17 @@ struct conc_parker {
   bool (*poll)(void *arg);      /* [o] see below; may be NULL */
   void *arg;                    /* [o] for poll */
   bool sliced;                  /* [o] poll every now and then */
-  conc_parker *next;            /* [p] */
+  bool idle;                    /* [o] what it waits for is work */
+  bool abroad;                  /* [o] ... comes from outside of the family */
+  conc_time since;              /* [o] when its wait began */
+  /* For whoever watches all threads of a family (core/deadlock.c): */
+  _Atomic uint64_t wait;    /* [a] by the owner; see conc_wait_kind */
+  _Atomic uint64_t look;    /* [a] by the watcher: its last question */
+  _Atomic uint64_t vouched; /* [a] by the owner: the last one answered */
+  _Atomic uint64_t doomed;  /* [a] by the watcher: end that 'wait' */
+  uint64_t noted;           /* [w] of the watcher */
+  char about[CONC_ABOUT];   /* [o] what it waits for; stays once it vouched */
+  conc_parker *next;        /* [p] */
 };
 
 /* A thread parker from the pool, or NULL when there is no memory. */
@@ -72,7 +98,11 @@ void conc_parker_ask(conc_parker *p, uint32_t what);
 /* Owner only: was it asked that?  If so it is answered. */
 bool conc_parker_answer(conc_parker *p, uint32_t what);
 
-/* Of 'asked': futures that the owner wanted to hear of are done. */
-enum { CONC_ASKED_NOTES = 0x100 };
+/* Bits of 'asked'. */
+enum {
+  CONC_ASKED_NOTES = 0x100, /* futures the owner wanted to hear of are done */
+  CONC_ASKED_ABOUT = 0x200, /* write 'about' */
+  CONC_ASKED_REPORT = 0x400 /* see conc_thread_ask */
+};
 
 #endif

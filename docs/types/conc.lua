@@ -78,6 +78,16 @@ function conc.cancelled() end
 ---@return any ...
 function conc.shield(fn, ...) end
 
+---What every thread is at: what it waits for, and where in the code.
+---@return string
+---@nodiscard
+function conc.dump() end
+
+---Shall waits raise a DeadlockError when all threads wait for each other?
+---@param on? boolean default true
+---@return boolean was
+function conc.detect_deadlocks(on) end
+
 ---May v cross between threads?
 ---@param v any
 ---@return boolean sendable

@@ -8,9 +8,10 @@
  * The lot's operations are one step each (lot.pml), but for the queueing on
  * two words, between which a waker may come.
  *
- * Tried, and found: no decline; a decline when it was not chosen only; not
- * leaving the gate that was not chosen; leaving the one that was; no second
- * try after announcing; a taker that does not notify for the rest.
+ * Tried, and found: no decline; not leaving the gate that was not chosen;
+ * leaving the one that was; no second try after announcing; a taker that does
+ * not notify for the rest; giving up before all are queued, but not claiming
+ * that; notify that changes 'seq' after the wake.
  */
 
 #define SELECTORS 2
@@ -262,7 +263,10 @@ proctype monitor() {
   assert(taken + items[0] + items[1] == added)
 }
 
-/* Two selectors, or one and a plain taker. */
+/*
+ * Two selectors, or one and a plain taker; items for both gates, or for the
+ * first alone.
+ */
 init {
   atomic {
     claim[0] = GONE;
@@ -274,8 +278,11 @@ init {
     :: run selector(0, false); run plain()
     fi;
     run adder(0);
-    run adder(0);
-    run adder(1);
+    if
+    :: run adder(0)
+    :: run adder(1)
+    :: run adder(0); run adder(1)
+    fi;
     run monitor()
   }
 }
