@@ -5,6 +5,7 @@
 #include "ipc/sevent.h"
 #include "ipc/sline.h"
 #include "ipc/slock.h"
+#include "ipc/squeue.h"
 #include "ipc/srlock.h"
 #include "ipc/ssemaphore.h"
 
@@ -20,4 +21,7 @@ const conc_shared_class *const conc_shared_classes[CONC_SHARED_CLASSES] = {
   [CONC_SHARED_BARRIER] = &conc_sbarrier_class,
   [CONC_SHARED_VALUE] = &conc_svalue_class,
   [CONC_SHARED_ARRAY] = &conc_sarray_class,
+  [CONC_SHARED_QUEUE] = &conc_squeue_class,
+  [CONC_SHARED_JOINABLE] = &conc_sjoinable_class,
+  [CONC_SHARED_SIMPLE] = &conc_ssimple_class,
 };

@@ -1,13 +1,16 @@
 #include "ipc/parcel.h"
 
+#include <string.h>
+
 /* What another process wrote is believed only as far as the block goes. */
+static bool fits(const conc_parcel *p) {
+  size_t room = conc_heap_size(conc_heap_offset(p)) - sizeof *p;
+  return p->nrefs <= room / sizeof(conc_ref) &&
+         p->size <= room - p->nrefs * sizeof(conc_ref);
+}
+
 static apr_status_t open_parcel(conc_proxy *proxy) {
-  const conc_parcel *p = proxy->at;
-  size_t room = conc_heap_size(conc_proxy_offset(proxy)) - sizeof *p;
-  if (p->nrefs > room / sizeof(conc_ref) ||
-      p->size > room - p->nrefs * sizeof(conc_ref))
-    return CONC_CORRUPT;
-  return APR_SUCCESS;
+  return fits(proxy->at) ? APR_SUCCESS : CONC_CORRUPT;
 }
 
 static void destroy(void *object) {
@@ -40,4 +43,41 @@ apr_status_t conc_parcel_new(conc_proxy **out, size_t size, uint32_t nrefs) {
     atomic_store(&p->refs[i], 0);
   *out = proxy;
   return APR_SUCCESS;
+}
+
+/* A class before there is anything to drop; see conc_shared_brand. */
+apr_status_t conc_parcel_pack(conc_ref **place, const void *data, size_t size,
+                              conc_proxy *const *shared, uint32_t nshared) {
+  size_t refs = nshared * sizeof(conc_ref);
+  conc_ref *mine = conc_ledger_get();
+  if (mine == NULL)
+    return CONC_EXHAUSTED;
+  apr_status_t st =
+    size > SIZE_MAX / 2
+      ? CONC_EXHAUSTED
+      : conc_heap_alloc(mine, sizeof(conc_parcel) + refs + size);
+  if (st != APR_SUCCESS) {
+    conc_ledger_put(mine);
+    return st;
+  }
+  conc_parcel *p = conc_heap_at(atomic_load(mine));
+  p->size = size;
+  p->nrefs = nshared;
+  memset((void *)p->refs, 0, refs);
+  if (size != 0)
+    memcpy(conc_parcel_bytes(p), data, size);
+  conc_shared_brand(atomic_load(mine), CONC_SHARED_PARCEL);
+  for (uint32_t i = 0; i < nshared; i++)
+    conc_shared_put(&p->refs[i], shared[i]);
+  *place = mine;
+  return APR_SUCCESS;
+}
+
+conc_parcel *conc_parcel_at(uint64_t offset) {
+  if (!conc_heap_valid(offset) ||
+      conc_shared_class_of(offset) != CONC_SHARED_PARCEL ||
+      conc_heap_size(offset) < sizeof(conc_parcel) ||
+      !fits(conc_heap_at(offset)))
+    return NULL;
+  return conc_heap_at(offset);
 }

@@ -24,6 +24,16 @@ extern const conc_shared_class conc_parcel_class;
  */
 apr_status_t conc_parcel_new(conc_proxy **out, size_t size, uint32_t nrefs);
 
+/*
+ * A parcel with a copy of the bytes and a place for each of the objects, without
+ * a proxy: in *place, a new place in the ledger.  CONC_EXHAUSTED.
+ */
+apr_status_t conc_parcel_pack(conc_ref **place, const void *data, size_t size,
+                              conc_proxy *const *shared, uint32_t nshared);
+
+/* The parcel at 'offset', as far as one can see; or NULL. */
+conc_parcel *conc_parcel_at(uint64_t offset);
+
 static inline conc_parcel *conc_parcel_of(const conc_proxy *p) { return p->at; }
 
 static inline unsigned char *conc_parcel_bytes(conc_parcel *p) {

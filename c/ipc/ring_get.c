@@ -1,0 +1,123 @@
+/* The half of ring.c that gets. */
+
+#include <string.h>
+
+#include "base/status.h"
+#include "ipc/chunk.h"
+
+/* The chunk with the message at 'head', of which there is one. */
+static apr_status_t find_locked(conc_ring *r, uint64_t head, conc_chunk **c) {
+  apr_status_t st = APR_SUCCESS;
+  while (st == APR_SUCCESS) {
+    uint64_t first = atomic_load(&r->first);
+    if ((*c = conc_chunk_at(first)) == NULL)
+      return CONC_CORRUPT;
+    if (first == atomic_load(&r->put_at) || (*c)->end != conc_position(head))
+      return APR_SUCCESS;
+    st = conc_chunk_leave(r);
+  }
+  return st;
+}
+
+static apr_status_t take_inline(const conc_record *at, const conc_record *m,
+                                conc_item *item) {
+  if (m->size > CONC_RING_INLINE || conc_units_for(m->size) > m->units)
+    return CONC_CORRUPT;
+  memcpy(item->bytes, (const unsigned char *)at + CONC_RECORD_HEAD, m->size);
+  item->data = item->bytes;
+  item->size = m->size;
+  return APR_SUCCESS;
+}
+
+/* APR_ENOENT: who took it has died. */
+static apr_status_t take_parcel(conc_record *at, conc_item *item) {
+  uint64_t offset = atomic_load(&at->parcel);
+  if (offset == 0)
+    return APR_ENOENT;
+  conc_parcel *p = conc_parcel_at(offset);
+  if (p == NULL)
+    return CONC_CORRUPT;
+  conc_ref *mine = conc_ledger_get();
+  if (mine == NULL)
+    return CONC_EXHAUSTED;
+  conc_heap_move(mine, &at->parcel);
+  item->place = mine;
+  item->data = conc_parcel_bytes(p);
+  item->size = (size_t)p->size;
+  item->nshared = (uint32_t)p->nrefs;
+  return APR_SUCCESS;
+}
+
+/* Take the message at *head, and say where the next one is. */
+static apr_status_t take_locked(conc_ring *r, uint64_t *head, conc_item *item) {
+  conc_chunk *c;
+  conc_record m;
+  apr_status_t st = find_locked(r, *head, &c);
+  if (st != APR_SUCCESS)
+    return st;
+  uint32_t pos = conc_position(*head),
+           most = conc_position(atomic_load(&r->tail)) - pos;
+  if (!conc_record_read(c, pos, most, &m))
+    return CONC_CORRUPT;
+  uint32_t pad = m.kind == CONC_PAD ? m.units : 0;
+  if (pad != 0 && !conc_record_read(c, pos + pad, most - pad, &m))
+    return CONC_CORRUPT;
+  conc_record *at = conc_record_at(c, pos + pad);
+  item->tag = m.tag;
+  if (m.kind == CONC_INLINE)
+    st = take_inline(at, &m, item);
+  else
+    st = m.kind == CONC_PARCEL ? take_parcel(at, item) : CONC_CORRUPT;
+  *head = conc_position_step(*head, 1, pad + m.units);
+  return st;
+}
+
+/* 'closed' is read before 'tail': after it is set, 'tail' stays. */
+static bool empty_locked(conc_ring *r, uint64_t head, bool *closed) {
+  if (head != r->tail_seen)
+    return false;
+  *closed = atomic_load(&r->closed) != 0;
+  r->tail_seen = atomic_load(&r->tail);
+  return head == r->tail_seen;
+}
+
+static apr_status_t fetch_locked(conc_ring *r, conc_item *item) {
+  apr_status_t st = conc_chunk_finish(r);
+  uint64_t head = atomic_load(&r->head);
+  while (st == APR_SUCCESS) {
+    bool closed = false;
+    if (empty_locked(r, head, &closed))
+      return closed ? CONC_CLOSED : APR_EAGAIN;
+    st = take_locked(r, &head, item);
+    if (st != APR_SUCCESS && !APR_STATUS_IS_ENOENT(st))
+      return st;
+    conc_step();
+    atomic_store(&r->head, head);
+    if (st == APR_SUCCESS)
+      return st;
+    st = APR_SUCCESS;
+  }
+  return st;
+}
+
+static apr_status_t try_pop(conc_ring *r, conc_item *item) {
+  item->place = NULL;
+  item->nshared = 0;
+  conc_ring_lock(&r->get_latch);
+  apr_status_t st = fetch_locked(r, item);
+  conc_ring_unlock(&r->get_latch);
+  conc_sgate_notify(&r->space); /* also for one that was passed over */
+  return st;
+}
+
+apr_status_t conc_ring_pop(conc_ring *r, conc_item *item, conc_parker *self,
+                           conc_time deadline) {
+  for (;;) {
+    apr_status_t st = try_pop(r, item);
+    if (st != APR_EAGAIN)
+      return st;
+    st = conc_sgate_await(&r->items, conc_ring_has_item, r, self, deadline);
+    if (st != APR_SUCCESS)
+      return st;
+  }
+}
