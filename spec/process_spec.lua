@@ -331,6 +331,33 @@ for _, method in ipairs(methods) do
       end
     end)
 
+    it("is in a process group that is not the terminal's", function()
+      local stat = io.open "/proc/self/stat"
+      if not stat then return pending "no /proc" end
+      local function group(file) return file:read "a":match "^%d+ %b() %S %d+ (%d+)" end
+      local ours = group(stat)
+      stat:close()
+      local theirs = output(function()
+        local file <close> = io.open "/proc/self/stat"
+        return file:read "a":match "^%d+ %b() %S %d+ (%d+)"
+      end)
+      assert.not_equal(ours, theirs)
+    end)
+
+    it("has its name in the list of processes", function()
+      local p = Process {
+        name = "busy bee",
+        target = function() require "conc".sleep(100) end,
+      }:start()
+      local function comm()
+        local file <close> = io.open(("/proc/%d/comm"):format(p:pid()))
+        return file and file:read "l" == "busy bee"
+      end
+      if io.open "/proc/self/comm" then helper.eventually(comm, "the name") end
+      p:kill()
+      p:join()
+    end)
+
     it("has an event for its end", function()
       local p = Process {target = function() require "conc".sleep(100) end}:start()
       local sentinel = p:sentinel()
@@ -655,12 +682,22 @@ describe("The interpreter of child processes", function()
   end)
 
   it("is found without help", function()
-    local text = run([[
+    -- Where lua5.4 is what CONC_LUA names (a sanitizer's needs a wrapper).
+    local folder = os.tmpname()
+    os.remove(folder)
+    os.execute("mkdir " .. folder)
+    os.execute(("ln -s '%s' %s/lua5.4"):format(os.getenv "CONC_LUA", folder))
+    finally(function() os.execute("rm -r " .. folder) end)
+    local code = [[
       local mp = require "conc.multiprocessing"
-      mp.set_executable "lua5.4" -- without a folder: looked for on PATH
+      if SET then mp.set_executable "lua5.4" end -- without a folder: looked for on PATH
       mp.Process{target = print, args = {"found"}}:start():join()
-    ]])
-    assert.equal("found\n", text)
+    ]]
+    local path = "env -u CONC_LUA PATH=" .. folder .. ":$PATH %s"
+    assert.equal("found\n", run("SET = true " .. code, path))
+    if not os.getenv "CONC_LUA":find "san/bin" then
+      assert.equal("found\n", run(code, path)) -- the one that runs us
+    end
   end)
 end)
 

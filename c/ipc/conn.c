@@ -190,14 +190,11 @@ static apr_status_t read_some(conc_conn *c) {
   conc_frame *f = &c->in;
   apr_status_t st = APR_SUCCESS;
   while (!is_whole(f) && st == APR_SUCCESS) {
-    size_t n = HEAD - f->got;
-    unsigned char *to = f->head + f->got;
-    if (f->got >= HEAD) {
-      if (!make_room(f))
-        return APR_ENOMEM;
-      to = f->data + (f->got - HEAD);
-      n = f->room - (f->got - HEAD);
-    }
+    if (f->got >= HEAD && !make_room(f))
+      return APR_ENOMEM;
+    bool head = f->got < HEAD;
+    unsigned char *to = head ? f->head + f->got : f->data + (f->got - HEAD);
+    size_t n = head ? HEAD - f->got : f->room - (f->got - HEAD);
     st = conc_sys_read(c->handle, to, &n);
     if (st != APR_SUCCESS)
       break;
