@@ -84,6 +84,7 @@ local common = {
   "c/ipc/srlock.c",
   "c/ipc/ssemaphore.c",
   "c/ipc/step.c",
+  "c/ipc/tail.c",
   "c/ipc/txn.c",
   "c/ipc/wire.c",
   "c/ipc/word.c",

@@ -269,6 +269,35 @@ for _, method in ipairs(methods) do
       assert.matches("\n1\n$", text)
     end)
 
+    it("leaves its last words with its parent, if they are kept", function()
+      local text = run(([[
+        local mp = require "conc.multiprocessing".get_context %q
+        local function talk(n)
+          for i = 1, n do io.stderr:write("line ", i, "\n") end
+          error "no luck"
+        end
+        local p = mp.Process{target = talk, args = {1000}, keep_stderr = true}:start()
+        p:join()
+        print(#p:stderr(), p:stderr():find "line 1000\nuncaught error in process" ~= nil)
+        local q = mp.Process{target = os.exit, keep_stderr = true}
+        print(q:stderr())
+        print(q:start():join(), q:stderr() == "")
+        local r = mp.Process{target = os.exit}:start()
+        print(r:join(), r:stderr())
+        local k = mp.Process{keep_stderr = true, target = function()
+          io.stderr:write "before the end"
+          require "conc".sleep(100)
+        end}:start()
+        while k:stderr() ~= "before the end" do require "conc".sleep(0.001) end
+        k:kill()
+        k:join()
+        print(k:stderr())
+      ]]):format(method))
+      assert.matches("line 1\nline 2\n.*line 1000\nuncaught error.*no luck", text)
+      assert.matches("\n4096\ttrue\nnil\ntrue\ttrue\ntrue\tnil\nbefore the endbefore the end\n$",
+        text)
+    end)
+
     it("may fail with any value", function()
       local text = run(([[
         local mp = require "conc.multiprocessing".get_context %q
@@ -575,6 +604,7 @@ describe("Process", function()
       {{name = 1}, "name: string expected, got number"},
       {{name = "a\0b"}, "name: must not hold a zero byte"},
       {{daemon = 1}, "daemon: boolean expected, got number"},
+      {{keep_stderr = 1}, "keep_stderr: boolean expected, got number"},
       {{group = 1}, "unknown option 'group'"},
     }
     for _, case in ipairs(cases) do
@@ -602,7 +632,7 @@ describe("Process", function()
     helper.refuses_strangers(p, {
       start = 0, join = 1, name = 0, set_name = 1, daemon = 0, set_daemon = 1,
       pid = 0, ident = 0, is_alive = 0, exitcode = 0, signal = 0, interrupt = 0,
-      terminate = 0, kill = 0, sentinel = 0,
+      terminate = 0, kill = 0, sentinel = 0, stderr = 0,
     })
   end)
 

@@ -215,6 +215,7 @@ static apr_status_t new_server(conc_forks **out, conc_brood *b,
     f->channel = ends[0];
     conc_process_how server = *how;
     server.name = "conc fork server";
+    server.err = CONC_NO_HANDLE;
     st = conc_process_spawn(&pid, &server, ends[1]);
     conc_sys_close(ends[1]);
   }
@@ -266,11 +267,12 @@ static apr_status_t get_server(conc_forks **out, conc_brood *b,
 /* ---- Asking ---- */
 
 /* Queued and asked for in one step, so that the answers find their order. */
-static apr_status_t ask(conc_forks *f, conc_process *p, conc_handle theirs) {
+static apr_status_t ask(conc_forks *f, conc_process *p, conc_handle theirs,
+                        conc_handle err) {
   apr_status_t st = APR_EOF;
   conc_mutex_lock(&f->lock);
   if (!f->gone)
-    st = conc_sys_forks_ask(f->channel, theirs);
+    st = conc_sys_forks_ask(f->channel, theirs, err);
   if (st == APR_SUCCESS) {
     conc_retain(&p->obj);
     p->next_asked = NULL;
@@ -305,7 +307,7 @@ apr_status_t conc_forks_start(conc_brood *b, conc_process *p,
     st = get_server(&f, b, how, self);
     if (st != APR_SUCCESS)
       return st;
-    st = ask(f, p, theirs);
+    st = ask(f, p, theirs, how->err);
     if (st == APR_SUCCESS)
       st = await_answer(p, self);
     conc_forks_release(f);

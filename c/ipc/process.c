@@ -20,6 +20,8 @@ static void destroy(conc_obj *o) {
   conc_sys_close(p->channel);
   if (p->parcel != NULL)
     conc_release(&p->parcel->obj);
+  if (p->tail != NULL)
+    conc_release(&p->tail->obj);
   conc_msg_fini(&p->job);
   conc_free(p->name);
   if (p->ended != NULL)
@@ -141,7 +143,7 @@ apr_status_t conc_process_spawn(uint64_t *pid, const conc_process_how *how,
     .inherit = inherit,
     .ninherit = how->quiet ? 1 : 2,
     .out = CONC_NO_HANDLE,
-    .err = CONC_NO_HANDLE,
+    .err = how->err,
     .quiet = how->quiet,
   };
   apr_status_t st = conc_sys_spawn(pid, &conf);
@@ -253,8 +255,20 @@ static void unstart(conc_process *p) {
   conc_wake(&p->stage, CONC_ALL);
 }
 
-static apr_status_t launch(conc_process *p, const conc_process_how *how,
+/* How it is to start, with a standard error of its own if that is kept. */
+static apr_status_t with_tail(conc_process *p, conc_process_how *how) {
+  how->err = CONC_NO_HANDLE;
+  if (!p->keep_error)
+    return APR_SUCCESS;
+  if (p->tail != NULL) /* of a start that failed */
+    conc_release(&p->tail->obj);
+  p->tail = NULL;
+  return conc_tail_new(&p->tail, &how->err);
+}
+
+static apr_status_t launch(conc_process *p, const conc_process_how *conf,
                            conc_parker *self) {
+  conc_process_how how = *conf;
   conc_handle ends[2];
   apr_status_t st = conc_heap_open();
   if (st == APR_SUCCESS)
@@ -263,8 +277,13 @@ static apr_status_t launch(conc_process *p, const conc_process_how *how,
     return st;
   p->channel = ends[0];
   p->writing = true;
-  st = how->server == NULL ? spawn(p, how, ends[1])
-                           : conc_forks_start(p->brood, p, how, ends[1], self);
+  st = with_tail(p, &how);
+  if (st == APR_SUCCESS)
+    st = how.server == NULL
+           ? spawn(p, &how, ends[1])
+           : conc_forks_start(p->brood, p, &how, ends[1], self);
+  if (p->keep_error)
+    conc_sys_close(how.err);
   conc_sys_close(ends[1]);
   return st;
 }

@@ -15,6 +15,7 @@
 
 #include "core/blob.h"
 #include "core/event.h"
+#include "ipc/tail.h"
 #include "ipc/wire.h"
 #include "sys/process.h"
 
@@ -56,7 +57,9 @@ typedef struct conc_process {
   uint32_t round;                  /* [b] see brood.c */
   struct conc_process *prev, *next; /* [b] */
   bool forked;                      /* [c] for the layer above */
-  conc_msg job;                     /* [c] for the layer above */
+  bool keep_error; /* [c] what it writes to standard error is kept ... */
+  conc_tail *tail; /* [s] ... here; a reference */
+  conc_msg job;    /* [c] for the layer above */
 } conc_process;
 
 extern const conc_class conc_process_class;
@@ -125,6 +128,7 @@ typedef struct conc_process_how {
   const conc_wire *job;    /* what comes first through the channel ... */
   const conc_wire *args;   /* ... and then */
   const conc_wire *server; /* the same for a fork server; NULL: spawn */
+  conc_handle err;         /* its standard error, or CONC_NO_HANDLE: ours */
   bool quiet; /* what it writes goes nowhere, and it shares no memory */
 } conc_process_how;
 

@@ -146,7 +146,7 @@ static int active_children(lua_State *L) {
 
 /* ---- Making ---- */
 
-enum { TARGET = 1, ARGS, NAME, DAEMON };
+enum { TARGET = 1, ARGS, NAME, DAEMON, KEEP };
 
 static const char *const methods_of_start[] = {"spawn", "forkserver", NULL};
 
@@ -204,11 +204,12 @@ static void pack_job(lua_State *L, conc_msg *m) {
 }
 
 /*
- * Process{target =, args = {}, name =, daemon =}.  Refuses what cannot travel
+ * Process{target =, args = {}, name =, daemon =, keep_stderr =}.  Refuses what cannot travel
  * here, in the caller.  Upvalue 2: the start method, or nil.
  */
 static int new_process(lua_State *L) {
-  static const char *const names[] = {"target", "args", "name", "daemon", NULL};
+  static const char *const names[] = {"target", "args",        "name",
+                                      "daemon", "keep_stderr", NULL};
   conc_process *p;
   conc_msg m;
   lc_options(L, names);
@@ -216,6 +217,7 @@ static int new_process(lua_State *L) {
     lc_function(L, TARGET, "target");
   conc_brood *b = lc_brood(L);
   bool daemon = lc_optboolean(L, DAEMON, "daemon", own_daemon(L));
+  bool keep = lc_optboolean(L, KEEP, "keep_stderr", false);
   bool forked = is_forked(L);
   const char *name = lua_isnil(L, NAME) ? "" : check_name(L, NAME, 1);
   if (*name == '\0')
@@ -226,6 +228,7 @@ static int new_process(lua_State *L) {
     return lc_fail(L, st);
   box->obj = &p->obj;
   p->forked = forked;
+  p->keep_error = keep;
   pack_job(L, &m);
   p->job = m;
   conc_wire *w = lc_pushwire(L, &p->job, "target"); /* would it go? */
@@ -420,6 +423,19 @@ static int kill_child(lua_State *L) {
   return signal_child(L, "kill", CONC_KILL);
 }
 
+/* p:stderr(): the end of what it wrote there, or nil when that is not kept */
+static int kept_error(lua_State *L) {
+  char bytes[CONC_TAIL_BYTES];
+  const conc_process *p = check_only(L);
+  if (atomic_load(&p->stage) < CONC_PROCESS_STARTED || p->tail == NULL) {
+    lua_pushnil(L);
+    return 1;
+  }
+  size_t n = conc_tail_read(p->tail, bytes);
+  lua_pushlstring(L, bytes, n);
+  return 1;
+}
+
 /* p:sentinel(): an Event that is set when the process has ended */
 static int sentinel(lua_State *L) {
   lc_nomore(L, 1);
@@ -462,6 +478,7 @@ static const luaL_Reg methods[] = {{"start", start},
                                    {"interrupt", interrupt},
                                    {"terminate", terminate},
                                    {"kill", kill_child},
+                                   {"stderr", kept_error},
                                    {"sentinel", sentinel},
                                    {"close", close_process},
                                    {NULL, NULL}};
@@ -514,6 +531,7 @@ static int probe(lua_State *L) {
   const conc_process_how how = {.program = luaL_checkstring(L, 1),
                                 .code = luaL_checkstring(L, 2),
                                 .name = luaL_checkstring(L, 1),
+                                .err = CONC_NO_HANDLE,
                                 .quiet = true};
   apr_status_t st;
   do

@@ -126,6 +126,9 @@ apr_status_t conc_sys_channel(conc_handle ends[2]);
 apr_status_t conc_sys_read(conc_handle h, void *p, size_t *n);
 apr_status_t conc_sys_write(conc_handle h, const void *p, size_t *n);
 
+/* Write to our standard error, as much as it takes without waiting. */
+void conc_sys_write_error(const char *p, size_t n);
+
 /* For the other side, and for whoever waits for it here, the channel is closed
    now; it is still to be closed. */
 void conc_sys_hang_up(conc_handle h);
@@ -140,12 +143,16 @@ void conc_sys_await(conc_handle h, unsigned events);
  * A process without threads that forks itself when asked to.  serve never
  * returns there: it ends when the other end of 'channel' is closed.  It
  * returns in each process that was forked, with the handle that was given to
- * it.  APR_ENOTIMPL: not on this system.
+ * it, and with the standard error that was given to it if one was.  APR_ENOTIMPL: not on this system.
  */
 apr_status_t conc_sys_forks_serve(conc_handle channel, conc_handle *given);
 
-/* Ask: the handle 'give' is copied; the answer comes later. */
-apr_status_t conc_sys_forks_ask(conc_handle channel, conc_handle give);
+/*
+ * Ask: the handle 'give' is copied, and 'err' unless it is CONC_NO_HANDLE; the
+ * answer comes later.
+ */
+apr_status_t conc_sys_forks_ask(conc_handle channel, conc_handle give,
+                                conc_handle err);
 /* A signal for one that was forked there; nothing if it has ended. */
 apr_status_t conc_sys_forks_kill(conc_handle channel, uint64_t pid,
                                  conc_sys_signal s);

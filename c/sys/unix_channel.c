@@ -131,6 +131,18 @@ apr_status_t conc_sys_write(conc_handle h, const void *p, size_t *n) {
   return APR_SUCCESS;
 }
 
+/* A pipe that is writable takes PIPE_BUF bytes at once. */
+void conc_sys_write_error(const char *p, size_t n) {
+  struct pollfd asked = {.fd = 2, .events = POLLOUT};
+  while (n > 0 && poll(&asked, 1, 0) == 1 && (asked.revents & POLLOUT) != 0) {
+    ssize_t put = write(2, p, n < 512 ? n : 512);
+    if (put < 0 && errno != EINTR)
+      return;
+    p += put < 0 ? 0 : put;
+    n -= put < 0 ? 0 : (size_t)put;
+  }
+}
+
 void conc_sys_await(conc_handle h, unsigned events) {
   struct pollfd p = {.fd = (int)h};
   p.events = (short)((events & CONC_READABLE ? POLLIN : 0) |

@@ -43,31 +43,32 @@ struct record {
 
 union passing {
   struct cmsghdr head;
-  char room[CMSG_SPACE(sizeof(int))];
+  char room[CMSG_SPACE(2 * sizeof(int))];
 };
 
 /*
  * Records are shorter than any socket's buffer is fragmented to, and the other
  * side reads them eagerly: waiting for room is short.
  */
-static apr_status_t say(int fd, const struct record *r, int give) {
+static apr_status_t say(int fd, const struct record *r, const int *give,
+                        size_t n) {
   struct iovec iov = {(void *)(uintptr_t)r, sizeof *r};
   struct msghdr msg = {.msg_iov = &iov, .msg_iovlen = 1};
   union passing passing = {0};
-  if (give >= 0) {
+  if (n > 0) {
     msg.msg_control = &passing;
-    msg.msg_controllen = sizeof passing.room;
+    msg.msg_controllen = CMSG_SPACE(n * sizeof *give);
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(sizeof give);
-    memcpy(CMSG_DATA(c), &give, sizeof give);
+    c->cmsg_len = CMSG_LEN(n * sizeof *give);
+    memcpy(CMSG_DATA(c), give, n * sizeof *give);
   }
   for (;;) {
-    ssize_t n = sendmsg(fd, &msg, MSG_NOSIGNAL);
-    if (n == (ssize_t)sizeof *r)
+    ssize_t sent = sendmsg(fd, &msg, MSG_NOSIGNAL);
+    if (sent == (ssize_t)sizeof *r)
       return APR_SUCCESS;
-    if (n >= 0)
+    if (sent >= 0)
       return APR_EGENERAL;
     if (errno == EPIPE || errno == ECONNRESET)
       return APR_EOF;
@@ -76,8 +77,26 @@ static apr_status_t say(int fd, const struct record *r, int give) {
   }
 }
 
-/* One whole record; *given: the descriptor that came with it, or -1. */
-static apr_status_t hear(int fd, struct record *r, int *given, int flags) {
+static void close_both(const int given[2]) {
+  for (int i = 0; i < 2; i++)
+    if (given[i] >= 0)
+      close(given[i]);
+}
+
+/* The descriptors that came along, else -1. */
+static void take_given(struct msghdr *msg, int given[2]) {
+  struct cmsghdr *c = CMSG_FIRSTHDR(msg);
+  if (c == NULL || c->cmsg_type != SCM_RIGHTS)
+    return;
+  size_t n = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+  memcpy(given, CMSG_DATA(c), (n < 2 ? n : 2) * sizeof(int));
+  for (int i = 0; i < 2; i++)
+    if (given[i] >= 0)
+      (void)fcntl(given[i], F_SETFD, FD_CLOEXEC);
+}
+
+/* One whole record. */
+static apr_status_t hear(int fd, struct record *r, int given[2], int flags) {
   struct iovec iov = {r, sizeof *r};
   union passing passing = {0};
   struct msghdr msg = {.msg_iov = &iov,
@@ -85,21 +104,17 @@ static apr_status_t hear(int fd, struct record *r, int *given, int flags) {
                        .msg_control = &passing,
                        .msg_controllen = sizeof passing.room};
   ssize_t n;
-  *given = -1;
+  given[0] = given[1] = -1;
   do
     n = recvmsg(fd, &msg, MSG_WAITALL | MSG_CMSG_CLOEXEC | flags);
   while (n < 0 && errno == EINTR);
   if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
     return APR_EAGAIN;
-  struct cmsghdr *c = n > 0 ? CMSG_FIRSTHDR(&msg) : NULL;
-  if (c != NULL && c->cmsg_type == SCM_RIGHTS) {
-    memcpy(given, CMSG_DATA(c), sizeof *given);
-    (void)fcntl(*given, F_SETFD, FD_CLOEXEC);
-  }
+  if (n > 0)
+    take_given(&msg, given);
   if (n == (ssize_t)sizeof *r)
     return APR_SUCCESS;
-  if (*given >= 0)
-    close(*given);
+  close_both(given);
   return n < 0 && errno != ECONNRESET ? errno : APR_EOF;
 }
 
@@ -146,7 +161,7 @@ static void reap(struct nursery *all, int channel) {
     else
       r.a = WEXITSTATUS(status);
     all->list[i] = all->list[--all->n];
-    (void)say(channel, &r, -1);
+    (void)say(channel, &r, NULL, 0);
   }
 }
 
@@ -157,12 +172,12 @@ static void signal_one(const struct nursery *all, const struct record *r) {
 }
 
 /* True: in the new process. */
-static bool fork_one(struct nursery *all, int channel, int given) {
+static bool fork_one(struct nursery *all, int channel, const int given[2]) {
   struct record r = {.what = FORKED};
   pid_t pid = fork();
   if (pid == 0)
     return true;
-  close(given);
+  close_both(given);
   if (pid > 0 && !adopt(all, pid)) {
     kill(pid, SIGKILL);
     (void)conc_sys_reap((uint64_t)pid);
@@ -173,7 +188,7 @@ static bool fork_one(struct nursery *all, int channel, int given) {
     r = (struct record){.what = FAILED, .a = errno};
   else
     r.pid = (uint64_t)pid;
-  (void)say(channel, &r, -1);
+  (void)say(channel, &r, NULL, 0);
   return false;
 }
 
@@ -200,7 +215,7 @@ static apr_status_t prepare(void) {
 
 apr_status_t conc_sys_forks_serve(conc_handle channel, conc_handle *given) {
   struct nursery all = {0};
-  int fd = (int)channel, got;
+  int fd = (int)channel, got[2];
   struct record r;
   apr_status_t st = prepare();
   while (st == APR_SUCCESS || st == APR_EAGAIN) {
@@ -212,13 +227,17 @@ apr_status_t conc_sys_forks_serve(conc_handle channel, conc_handle *given) {
       reap(&all, fd);
     if (asked[0].revents == 0)
       continue;
-    st = hear(fd, &r, &got, MSG_DONTWAIT);
+    st = hear(fd, &r, got, MSG_DONTWAIT);
     if (st == APR_SUCCESS && r.what == KILL)
       signal_one(&all, &r);
-    else if (st == APR_SUCCESS && r.what == FORK && got >= 0 &&
+    else if (st == APR_SUCCESS && r.what == FORK && got[0] >= 0 &&
              fork_one(&all, fd, got)) {
       leave(&all, fd);
-      *given = got;
+      *given = got[0];
+      if (got[1] >= 0) {
+        (void)dup2(got[1], 2);
+        close(got[1]);
+      }
       return APR_SUCCESS;
     }
   }
@@ -227,22 +246,24 @@ apr_status_t conc_sys_forks_serve(conc_handle channel, conc_handle *given) {
 
 /* ---- The parent ---- */
 
-apr_status_t conc_sys_forks_ask(conc_handle channel, conc_handle give) {
+apr_status_t conc_sys_forks_ask(conc_handle channel, conc_handle give,
+                                conc_handle err) {
   const struct record r = {.what = FORK};
-  return say((int)channel, &r, (int)give);
+  const int both[] = {(int)give, (int)err};
+  return say((int)channel, &r, both, err == CONC_NO_HANDLE ? 1 : 2);
 }
 
 apr_status_t conc_sys_forks_kill(conc_handle channel, uint64_t pid,
                                  conc_sys_signal s) {
   const struct record r = {.what = KILL, .a = (int32_t)s, .pid = pid};
-  return say((int)channel, &r, -1);
+  return say((int)channel, &r, NULL, 0);
 }
 
 apr_status_t conc_sys_forks_hear(conc_handle channel,
                                  conc_sys_forks_news *news) {
   struct record r;
-  int given;
-  apr_status_t st = hear((int)channel, &r, &given, MSG_DONTWAIT);
+  int given[2];
+  apr_status_t st = hear((int)channel, &r, given, MSG_DONTWAIT);
   if (st != APR_SUCCESS)
     return st;
   *news = (conc_sys_forks_news){.pid = r.pid};

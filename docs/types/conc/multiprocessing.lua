@@ -13,14 +13,16 @@ local Process = {}
 ---@field args? table its arguments; the field n may say how many
 ---@field name? string
 ---@field daemon? boolean terminated at the end of the program
+---@field keep_stderr? boolean keep the end of what it writes there
 
 ---@param target? function|conc.Process.Options
 ---@param args? table
 ---@param name? string
 ---@param daemon? boolean
+---@param keep_stderr? boolean
 ---@return conc.Process
 ---@nodiscard
-function multiprocessing.Process(target, args, name, daemon) end
+function multiprocessing.Process(target, args, name, daemon, keep_stderr) end
 
 ---@return conc.Process self
 function Process:start() end
@@ -47,6 +49,10 @@ function Process:interrupt() end
 function Process:terminate() end
 
 function Process:kill() end
+
+---@return string? text the end of what it wrote to standard error
+---@nodiscard
+function Process:stderr() end
 
 ---@return conc.Event
 ---@nodiscard
