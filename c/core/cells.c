@@ -185,6 +185,7 @@ static void destroy(conc_obj *o) {
 
 const conc_class conc_value_class = {"Value", destroy};
 const conc_class conc_array_class = {"Array", destroy};
+const conc_class conc_view_class = {"Array", destroy};
 
 /* The first whole line behind the head. */
 static char *place_elements(conc_cells *c) {
@@ -207,6 +208,18 @@ apr_status_t conc_cells_new(conc_cells **out, const conc_cells_conf *conf) {
   c->lockless = conf->lockless;
   if (conf->lock != NULL)
     atomic_init(&c->lock, conc_retain(conf->lock));
+  *out = c;
+  return APR_SUCCESS;
+}
+
+apr_status_t conc_view_new(conc_cells **out, conc_obj *owner,
+                           const conc_cell_type *type) {
+  conc_cells *c = conc_obj_new(&conc_view_class, sizeof *c);
+  if (c == NULL)
+    return APR_ENOMEM;
+  c->type = *type;
+  c->lockless = true;
+  atomic_init(&c->lock, conc_retain(owner));
   *out = c;
   return APR_SUCCESS;
 }

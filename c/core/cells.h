@@ -133,11 +133,15 @@ typedef struct conc_cells {
   bool lockless;            /* [c] made with lock = false */
   size_t n;                 /* [c] */
   char *elements;           /* [c] in the same block; [a] each of them */
-  _Atomic(conc_obj *) lock; /* [a] NULL until asked for, then it stays */
+  _Atomic(conc_obj *) lock; /* [a] NULL until asked for, then it stays; of a
+                               view: what has the memory */
 } conc_cells;
 
 /* One layout, two types for users. */
 extern const conc_class conc_value_class, conc_array_class;
+
+/* An Array over memory that something else has: a view. */
+extern const conc_class conc_view_class;
 
 typedef struct conc_cells_conf {
   const conc_class *cls;
@@ -149,6 +153,13 @@ typedef struct conc_cells_conf {
 
 /* All zeros.  Retains conf->lock. */
 apr_status_t conc_cells_new(conc_cells **out, const conc_cells_conf *conf);
+
+/*
+ * A view without elements, which keeps 'owner'; the caller says where they are
+ * (elements, n).
+ */
+apr_status_t conc_view_new(conc_cells **out, conc_obj *owner,
+                           const conc_cell_type *type);
 
 static inline void *conc_cells_at(conc_cells *c, size_t i) {
   return c->elements + i * c->type.size;

@@ -5,6 +5,8 @@
 #include "ipc/sevent.h"
 #include "ipc/sline.h"
 #include "ipc/slock.h"
+#include "ipc/smemory.h"
+#include "ipc/sname.h"
 #include "ipc/squeue.h"
 #include "ipc/srlock.h"
 #include "ipc/ssemaphore.h"
@@ -24,4 +26,6 @@ const conc_shared_class *const conc_shared_classes[CONC_SHARED_CLASSES] = {
   [CONC_SHARED_QUEUE] = &conc_squeue_class,
   [CONC_SHARED_JOINABLE] = &conc_sjoinable_class,
   [CONC_SHARED_SIMPLE] = &conc_ssimple_class,
+  [CONC_SHARED_NAME] = &conc_sname_class,
+  [CONC_SHARED_MEMORY] = &conc_smemory_class,
 };

@@ -128,8 +128,11 @@ A new Array with the same type and elements, and a lock of its own.
 */
 static int copy(lua_State *L) {
   conc_cells *c = check(L, 1);
-  conc_cells_conf conf = {
-    .cls = c->obj.cls, .type = c->type, .n = c->n, .lockless = c->lockless};
+  bool view = c->obj.cls == &conc_view_class;
+  conc_cells_conf conf = {.cls = view ? &conc_array_class : c->obj.cls,
+                          .type = c->type,
+                          .n = c->n,
+                          .lockless = c->lockless && !view};
   conc_cells *twin = lcell_new(L, &conf);
   for (size_t i = 0; i < c->n; i++)
     store(twin, i, load(c, i));
@@ -432,3 +435,5 @@ const lc_type lc_array_type = {
 const lc_type lc_sarray_type = {.cls = &conc_sarray_class.cls,
                                 .methods = methods,
                                 .metamethods = metamethods};
+const lc_type lc_view_type = {
+  .cls = &conc_view_class, .methods = methods, .metamethods = metamethods};

@@ -5,6 +5,13 @@
 #include "lua/acquired.h"
 #include "lua/types.h"
 
+conc_cells *lcell_check_view(lua_State *L, const conc_class *local) {
+  conc_obj *o = lc_test(L, 1, &conc_view_class);
+  if (o == NULL || local != &conc_array_class)
+    lc_typeerror(L, 1, local);
+  return (conc_cells *)o;
+}
+
 /* ---- Making ---- */
 
 conc_cell_type lcell_type(lua_State *L, int arg) {
@@ -237,7 +244,8 @@ lcell_batch *lcell_values(lua_State *L, int arg, const conc_cell_type *type) {
   if (lua_type(L, arg) == LUA_TSTRING && is_char(type))
     return batch_of_string(L, arg, type);
   if (!lua_istable(L, arg) && lc_test(L, arg, &conc_array_class) == NULL &&
-      lc_test(L, arg, &conc_sarray_class.cls) == NULL)
+      lc_test(L, arg, &conc_sarray_class.cls) == NULL &&
+      lc_test(L, arg, &conc_view_class) == NULL)
     lc_argerror(L, arg, "values", "sequence expected, got %s",
                 lc_nameof(L, arg));
   return batch_of_sequence(L, arg, type);

@@ -12,16 +12,19 @@
 #include "ipc/scells.h"
 #include "lua/state.h"
 
+/* The view at 1, if 'local' is the class of arrays; raises. */
+conc_cells *lcell_check_view(lua_State *L, const conc_class *local);
+
 /*
  * The cells at 1, which are of this process's class, or in shared memory and
- * of the other one; raises.
+ * of the other one, or a view; raises.
  */
 static inline conc_cells *lcell_check(lua_State *L, const conc_class *local,
                                       const conc_shared_class *shared) {
   const lc_box *b = lc_isbox(L, 1);
   conc_obj *o = b == NULL ? NULL : lc_content(b);
   if (o == NULL || (o->cls != local && o->cls != &shared->cls))
-    lc_typeerror(L, 1, local);
+    return lcell_check_view(L, local);
   return o->cls == local ? (conc_cells *)o : &((conc_scells *)o)->view;
 }
 

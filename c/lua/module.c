@@ -148,6 +148,7 @@ static const luaL_Reg shared[] = {{"Lock", lc_slock},
                                   {"Barrier", lc_sbarrier},
                                   {"Value", lc_svalue},
                                   {"Array", lc_sarray},
+                                  {"SharedMemory", lc_smemory},
                                   {NULL, NULL}};
 
 LC_EXPORT int luaopen_conc_core(lua_State *L) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "core/thread.h"
+#include "ipc/sname.h"
 #include "lua/errors.h"
 #include "lua/lprocess.h"
 #include "lua/worker.h"
@@ -31,6 +32,7 @@ static int state_gc(lua_State *L) {
       S->close_limit < 0 ? CONC_FOREVER : conc_after(S->close_limit);
     conc_root_close(S->root, self, end, GRACE);
     lc_brood_close(S, self, end, GRACE);
+    conc_sname_close(S->root);
     conc_parker_free(self);
   }
   S->self = NULL;

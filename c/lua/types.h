@@ -11,8 +11,9 @@ extern const lc_type lc_lock_type, lc_rlock_type, lc_condition_type,
   lc_array_type, lc_dict_type, lc_local_type, lc_thread_type, lc_future_type,
   lc_executor_type, lc_row_type, lc_slock_type, lc_srlock_type,
   lc_scondition_type, lc_ssemaphore_type, lc_sbounded_type, lc_sevent_type,
-  lc_sbarrier_type, lc_svalue_type, lc_sarray_type, lc_process_type,
-  lc_conn_type, lc_listener_type, lc_promise_type, lc_watch_type, lc_group_type;
+  lc_sbarrier_type, lc_svalue_type, lc_sarray_type, lc_smemory_type,
+  lc_view_type, lc_process_type, lc_conn_type, lc_listener_type,
+  lc_promise_type, lc_watch_type, lc_group_type;
 
 int lc_lock(lua_State *L);      /* Lock() */
 int lc_rlock(lua_State *L);     /* RLock() */
@@ -31,6 +32,7 @@ int lc_sevent(lua_State *L);
 int lc_sbarrier(lua_State *L);
 int lc_svalue(lua_State *L);
 int lc_sarray(lua_State *L);
+int lc_smemory(lua_State *L);
 int lc_fifo(lua_State *L);             /* Queue([maxsize]) */
 int lc_lifo(lua_State *L);             /* LifoQueue([maxsize]) */
 int lc_priority(lua_State *L);         /* PriorityQueue([maxsize]) */

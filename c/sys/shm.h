@@ -50,6 +50,43 @@ void conc_sys_segment_close(conc_segment *s);
 /* Bytes of address space that a program may well ask for at once. */
 size_t conc_sys_segment_most(void);
 
+/* ---- With a name ---- */
+
+enum { CONC_NAME_MOST = 200 /* bytes of a name, without a zero */ };
+
+/*
+ * Blocks of memory that any process of the same user finds by name.  'id' tells
+ * two apart that had the same name one after the other.  A block made by
+ * another program has id 0.
+ */
+typedef struct conc_named {
+  conc_segment map; /* size: what was asked for; handle: of the creator */
+  uint64_t id;
+} conc_named;
+
+/*
+ * A new block: all its memory is there, zeros.  APR_EEXIST: the name is taken;
+ * APR_ENOSPC: no memory.  'owned': if this process ends and the name is still
+ * there, somebody is to remove it; the handle says that it lives.
+ */
+apr_status_t conc_sys_named_new(conc_named *n, const char *name, size_t size,
+                                bool owned);
+
+/* Map the block of that name.  APR_ENOENT. */
+apr_status_t conc_sys_named_open(conc_named *n, const char *name);
+
+/* Unmap it; memory goes with the name and the last who maps it. */
+void conc_sys_named_unmap(conc_named *n);
+
+/* Remove the name of the block 'id'.  APR_ENOENT: it has no such block. */
+apr_status_t conc_sys_named_remove(const char *name, uint64_t id);
+
+/* A creator's handle is no longer needed: the name is gone. */
+void conc_sys_named_forget(intptr_t handle);
+
+/* Remove the owned blocks of all processes that are dead, if it can be done. */
+void conc_sys_named_sweep(void);
+
 /* ---- Who is alive ---- */
 
 /*

@@ -23,6 +23,9 @@ local multiprocessing = {
 for name, constructor in pairs(core.shared) do
   multiprocessing[name] = constructor
 end
+multiprocessing.ShareableList = require "conc.shareable_list".ShareableList
+multiprocessing.SharedMemoryManager =
+  require "conc.shared_memory_manager".SharedMemoryManager
 
 -- Start methods ------------------------------------------------------------
 

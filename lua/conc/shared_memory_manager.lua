@@ -1,0 +1,63 @@
+--- What makes blocks of shared memory and removes all of them at its end.
+
+local core = require "conc.core"
+local shareable_list = require "conc.shareable_list"
+
+local Manager = {}
+Manager.__index = Manager
+Manager.__name = "SharedMemoryManager"
+
+-- Handles of its own: users close theirs.
+
+local function running(manager, what)
+  if getmetatable(manager) ~= Manager then
+    error("bad argument #1 (SharedMemoryManager expected, got " .. type(manager) .. ")", 3)
+  end
+  if manager.state ~= "started" then
+    error(("cannot make a %s: the manager is not running"):format(what), 3)
+  end
+end
+
+local function SharedMemoryManager(...)
+  if select("#", ...) > 0 then
+    error("bad argument #1 to 'SharedMemoryManager' (surplus argument)", 2)
+  end
+  return setmetatable({state = "new", blocks = {}}, Manager)
+end
+
+--- Begin; once.  Returns the manager.
+function Manager:start()
+  if self.state ~= "new" then error("the manager was started before", 2) end
+  self.state = "started"
+  return self
+end
+
+--- A new block of so many bytes.
+function Manager:SharedMemory(size)
+  running(self, "SharedMemory")
+  local shm = core.shared.SharedMemory {create = true, size = size}
+  table.insert(self.blocks, core.shared.SharedMemory(shm:name()))
+  return shm
+end
+
+--- A new list with these values.
+function Manager:ShareableList(sequence)
+  running(self, "ShareableList")
+  local list = shareable_list.ShareableList(sequence)
+  table.insert(self.blocks, core.shared.SharedMemory(list:shm():name()))
+  return list
+end
+
+--- Remove the names of all that it made; may be called again.
+function Manager:shutdown()
+  for i, shm in ipairs(self.blocks) do
+    self.blocks[i] = nil
+    pcall(shm.unlink, shm) -- it may have been unlinked by hand
+  end
+  self.state = "shut down"
+end
+
+Manager.__close = Manager.shutdown
+Manager.__gc = Manager.shutdown
+
+return {SharedMemoryManager = SharedMemoryManager}
