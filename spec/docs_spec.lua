@@ -105,7 +105,10 @@ local function objects()
   local executor = futures.ThreadPoolExecutor(1)
   local listener = multiprocessing.Listener()
   local connection = multiprocessing.Client(listener:address())
+  local shm = multiprocessing.SharedMemory {create = true, size = 1}
+  shm:unlink()
   local list = {
+    {"shared_memory", "SharedMemory", shm},
     {"threads", "Thread", threading.Thread {target = print}},
     {"timer", "Timer", threading.Timer(1, print)},
     {"local", "Local", threading.Local()},

@@ -277,4 +277,99 @@ function Connection:fileno() end
 ---@return any[]
 function multiprocessing.wait(list, timeout) end
 
+---@class conc.SharedMemory.Options
+---@field name? string
+---@field create? boolean
+---@field size? integer bytes, if it is created
+---@field track? boolean false: nobody owns the name
+
+---@class conc.SharedMemory
+---@operator len: integer
+local SharedMemory = {}
+
+---@param name? string|conc.SharedMemory.Options
+---@param create? boolean
+---@param size? integer
+---@param track? boolean
+---@return conc.SharedMemory
+---@nodiscard
+function multiprocessing.SharedMemory(name, create, size, track) end
+
+---@return string
+---@nodiscard
+function SharedMemory:name() end
+
+---@return integer bytes
+---@nodiscard
+function SharedMemory:size() end
+
+---@param offset? integer from 0
+---@param n? integer
+---@return string
+---@nodiscard
+function SharedMemory:read(offset, n) end
+
+---@param offset integer from 0
+---@param bytes string
+function SharedMemory:write(offset, bytes) end
+
+---@param type conc.typecode
+---@param offset? integer bytes, from 0
+---@param n? integer elements
+---@return conc.Array
+---@nodiscard
+function SharedMemory:array(type, offset, n) end
+
+function SharedMemory:close() end
+
+function SharedMemory:unlink() end
+
+---@class conc.ShareableList
+---@field [integer] integer|number|boolean|string|nil
+---@operator len: integer
+local ShareableList = {}
+
+---@param sequence table|conc.ShareableList|{name?: string, sequence?: table}
+---@return conc.ShareableList
+---@nodiscard
+function multiprocessing.ShareableList(sequence) end
+
+---@return conc.SharedMemory
+---@nodiscard
+function ShareableList:shm() end
+
+---@param value any
+---@return integer?
+---@nodiscard
+function ShareableList:index(value) end
+
+---@param value any
+---@return integer
+---@nodiscard
+function ShareableList:count(value) end
+
+---@return string
+---@nodiscard
+function ShareableList:format() end
+
+---@class conc.SharedMemoryManager
+local SharedMemoryManager = {}
+
+---@return conc.SharedMemoryManager
+---@nodiscard
+function multiprocessing.SharedMemoryManager() end
+
+---@return conc.SharedMemoryManager self
+function SharedMemoryManager:start() end
+
+---@param size integer
+---@return conc.SharedMemory
+function SharedMemoryManager:SharedMemory(size) end
+
+---@param sequence table
+---@return conc.ShareableList
+function SharedMemoryManager:ShareableList(sequence) end
+
+function SharedMemoryManager:shutdown() end
+
 return multiprocessing
