@@ -128,6 +128,15 @@ describe("conc.dump", function()
     assert.is_truthy(eventually("pool_0", "waits for work"))
   end)
 
+  it("names the task of a worker that has a name", function()
+    local q = queue.Queue()
+    local ex <close> = futures.ThreadPoolExecutor {max_workers = 1, thread_name_prefix = "named"}
+    local f = ex:submit_with({name = "fetch page"}, function(from) return from:get() end, q)
+    eventually("named_0", "task 'fetch page' waits in 'get' for Queue")
+    q:put(1)
+    assert.equal(1, f:result())
+  end)
+
   it("does not wait for a thread that is in a C function", function()
     local stop = threading.Event()
     local finish = helper.thread(function(e)

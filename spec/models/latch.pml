@@ -1,5 +1,6 @@
 /*
- * core/latch.c: threads take a latch by turns, some of them with a deadline.
+ * core/latch.c: threads take a latch by turns, some of them with a deadline, or
+ * in a select that takes something else although a wake has chosen it.
  * Checked: one holder at a time; nobody who waits for ever is left asleep
  * (spin reports it as an invalid end state); at the end the latch is free.
  *
@@ -99,7 +100,28 @@ mark:
       :: !patient && !told[me] -> queue??eval(me); goto next
       fi
     }
-    goto again;
+    if
+    :: goto again
+    :: !patient && chosen -> goto decline
+    fi;
+
+decline: /* conc_latch_decline: a select has taken something else */
+    v = word;
+    do
+    :: v == FREE || v == PASSED ->
+      cas(v, AWAITED, done);
+      if
+      :: done -> goto holding
+      :: else -> v = word
+      fi
+    :: v == HELD ->
+      cas(HELD, AWAITED, done);
+      if
+      :: done -> goto next
+      :: else -> v = word
+      fi
+    :: else -> goto next
+    od;
 
 holding:
     to = 0; note = 0;
