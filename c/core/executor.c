@@ -422,6 +422,10 @@ size_t conc_pool_queued(const conc_pool *p) {
   return queued < husks ? 0 : (size_t)(queued - husks);
 }
 
+bool conc_pool_empty(const conc_pool *p) {
+  return conc_tasks_count(&p->tasks) == 0;
+}
+
 bool conc_pool_over(const conc_pool *p) {
   return atomic_load(&p->closed) != 0 && conc_tasks_count(&p->tasks) == 0;
 }

@@ -127,6 +127,8 @@ bool conc_pool_ready(const void *pool);
 
 /* Tasks that can be started, a moment ago. */
 size_t conc_pool_queued(const conc_pool *p);
+/* Nothing is in the list, not even what was cancelled or claimed there. */
+bool conc_pool_empty(const conc_pool *p);
 /* There are none, and there never will be. */
 bool conc_pool_over(const conc_pool *p);
 /* Is f one of them? */

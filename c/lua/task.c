@@ -201,10 +201,13 @@ static void run_inside(lua_State *co, lc_state *S, conc_future *f) {
   S->running = outer;
 }
 
-/* Run one task of the worker's executor, if there is one to run. */
+/*
+ * Run one task of the worker's executor, if there is one to run.  Husks count:
+ * the gate is open while there are any, and taking is what removes them.
+ */
 static bool help(lua_State *L, lc_state *S, const lc_goal *g, bool any) {
   conc_worker *w = S->pooled;
-  if (conc_pool_queued(w->pool) == 0)
+  if (conc_pool_empty(w->pool))
     return false;
   luaL_checkstack(L, 4, NULL);
   lua_State *co = lua_newthread(L); /* may raise: before f is started */
