@@ -204,6 +204,23 @@ function helper.interrupted(code, module)
   return lines
 end
 
+-- Other interpreters --------------------------------------------------------
+
+--- Run Lua code in an interpreter of its own, with the built tree.  Returns what
+-- it wrote to stdout and stderr, as lines, and its exit code.
+function helper.child(code)
+  local path = os.tmpname()
+  local file = assert(io.open(path, "w"))
+  file:write(code)
+  file:close()
+  local child = io.popen(("%s %s 2>&1"):format(os.getenv "CONC_LUA" or "lua5.4", path))
+  local lines = {}
+  for line in child:lines() do lines[#lines + 1] = line end
+  local _, _, status = child:close()
+  os.remove(path)
+  return lines, status
+end
+
 -- Leaks --------------------------------------------------------------------
 
 -- Open descriptors of this process, where the system shows them.

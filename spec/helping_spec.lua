@@ -13,7 +13,7 @@ local _ENV = helper.globals -- luacheck: ignore 211 (busted's could not travel i
 local function class_of(f, ...)
   local ok, err = pcall(f, ...)
   assert.is_false(ok)
-  return type(err) == "userdata" and err.class or tostring(err)
+  return type(err) == "table" and err.class or tostring(err)
 end
 
 -- Tasks.
@@ -196,5 +196,92 @@ describe("A task that waits for tasks of its own executor", function()
     promise:set_result "here"
     assert.equal("here", f:result(helper.patience))
     assert.is_true(busy < 0.3)
+  end)
+
+  it("may wait for them in a shield", function()
+    assert.equal(25, inside(function(ex)
+      return require "conc".shield(function()
+        local f = ex:submit(square, 5)
+        return f:result()
+      end)
+    end))
+  end)
+
+  it("nests deeper than the C calls that Lua allows", function()
+    local depth = inside(function(ex)
+      local function down(self, n)
+        if n == 0 then return 0 end
+        return 1 + self:submit(down, self, n - 1):result()
+      end
+      return down(ex, 150)
+    end)
+    assert.equal(150, depth)
+  end)
+
+  it("gets a DeadlockError where tasks are nested too deeply, and the pool goes on", function()
+    local ex <close> = Executor(1)
+    local function down(self, n)
+      if n == 0 then return 0 end
+      return 1 + self:submit(down, self, n - 1):result()
+    end
+    local f = ex:submit(down, ex, 400)
+    assert.equal("DeadlockError", class_of(f.result, f, helper.patience))
+    assert.equal(4, ex:submit(square, 2):result(helper.patience))
+    assert.equal(50, ex:submit(down, ex, 50):result(helper.patience))
+  end)
+
+  it("gets a DeadlockError when it waits for itself", function()
+    local ex <close> = Executor(2)
+    local box = queue.SimpleQueue()
+    local f = ex:submit(function(from) return from:get():result() end, box)
+    box:put(f)
+    assert.equal("DeadlockError", class_of(f.result, f, helper.patience))
+  end)
+
+  it("gets a DeadlockError when it waits for one that it runs inside of", function()
+    local ex <close> = Executor(1)
+    local box = queue.SimpleQueue()
+    local f = ex:submit(function(self, from)
+      local outer = from:get()
+      return self:submit(function(out) return out:result() end, outer):result()
+    end, ex, box)
+    box:put(f)
+    assert.equal("DeadlockError", class_of(f.result, f, helper.patience))
+  end)
+
+  it("may go on when what it waits for fails, is cancelled or comes too late", function()
+    assert.same({"no", "CancelledError", "TimeoutError"}, {inside(function(ex)
+      local a, b = ex:submit(error, "no", 0), ex:submit(square, 1)
+      b:cancel()
+      local _, first = pcall(a.result, a)
+      local _, second = pcall(b.result, b)
+      local promise = require "conc.futures".Promise()
+      local c = promise:future()
+      local _, third = pcall(c.result, c, 0.01)
+      return first, second.class, third.class
+    end)})
+  end)
+
+  it("counts each of them once", function()
+    local ex = Executor(2)
+    ex:submit(fib, ex, 12):result(helper.patience)
+    ex:shutdown()
+    local stats = ex:stats()
+    assert.same({233, 0, 0, 0, 0},
+      {stats.done, stats.failed, stats.cancelled, stats.queued, stats.running})
+  end)
+
+  it("may be done on the shared executor", function()
+    assert.same({"2870"}, helper.child [[
+      local conc = require "conc"
+      local f = conc.submit(function(n)
+        local submit = require "conc".submit
+        local fs, sum = {}, 0
+        for i = 1, n do fs[i] = submit(function(x) return x * x end, i) end
+        for i = 1, n do sum = sum + fs[i]:result() end
+        return sum
+      end, 20)
+      print(f:result())
+    ]])
   end)
 end)

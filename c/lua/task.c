@@ -92,6 +92,15 @@ static conc_future_state fail(lua_State *L, lc_task *t) {
   return CONC_FUTURE_FAILED;
 }
 
+/*
+ * The running task was asked to stop while what runs inside it had the thread:
+ * that took no notice, so it is said again.
+ */
+static void remind(lc_state *S) {
+  if (lc_is_asked(S))
+    conc_thread_interrupt(S->thread);
+}
+
 /* No cancellation of a task that has ended is left for the next one. */
 static void forget_asking(lc_state *S) {
   atomic_store(&S->self->cancel, 0);
@@ -144,6 +153,7 @@ conc_time lc_run_task(lua_State *L, conc_worker *w, conc_future *f) {
     conc_worker_ended(w, how);
   if (conc_future_finish(f, how, &t.msg) != 0)
     forget_asking(S);
+  remind(S);
   conc_release(&f->obj);
   return end;
 }
@@ -184,20 +194,23 @@ enum { STACK_FOR_HELP = 512 * 1024 };
 
 static bool may_help(const lc_state *S) {
   char here;
-  if (S->task == NULL || S->pooled == NULL || S->self->shield != 0)
+  if (S->task == NULL || S->pooled == NULL)
     return false;
   uintptr_t at = (uintptr_t)&here, base = S->base;
   return (at < base ? base - at : at - base) < STACK_FOR_HELP;
 }
 
 /*
- * Run f inside the task that waits.  In a coroutine of its own: the depth of C
- * calls that Lua allows is counted for each.
+ * Run f inside the task that waits, whose shield is not for f.  In a coroutine
+ * of its own: the depth of C calls that Lua allows is counted for each.
  */
 static void run_inside(lua_State *co, lc_state *S, conc_future *f) {
   lua_State *outer = S->running;
+  uint32_t shield = S->self->shield;
   S->running = co;
+  S->self->shield = 0;
   (void)lc_run_task(co, S->pooled, f);
+  S->self->shield = shield;
   S->running = outer;
 }
 
@@ -217,7 +230,7 @@ static bool help(lua_State *L, lc_state *S, const lc_goal *g, bool any) {
   if (f != NULL)
     run_inside(co, S, f);
   lua_pop(L, 1);
-  if (lc_is_asked(S)) /* meanwhile */
+  if (S->self->shield == 0 && lc_is_asked(S)) /* meanwhile */
     lc_cancelled(L, S);
   return f != NULL;
 }
@@ -333,7 +346,19 @@ static conc_future *claim(void *arg, conc_worker *w) {
   return conc_pool_claim(w, arg) ? arg : NULL;
 }
 
+/* Who waits for ever must not wait for what its own thread is in. */
+static void refuse_circle(lua_State *L, const conc_future *f) {
+  for (const lc_task *t = lc_get(L)->task; t != NULL; t = t->outer)
+    if (t->future == f)
+      lc_throw(L, "DeadlockError",
+               t == lc_get(L)->task
+                 ? "a task waits for itself"
+                 : "a task waits for one that it runs inside of");
+}
+
 apr_status_t lc_await_future(lua_State *L, conc_future *f, conc_time deadline) {
+  if (deadline == CONC_FOREVER && !conc_future_done(f))
+    refuse_circle(L, f);
   lc_goal g = {f, is_done, prepare, claim, f};
   apr_status_t st = lc_await(L, &g, deadline);
   if (st == APR_SUCCESS)
