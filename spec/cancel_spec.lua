@@ -56,8 +56,8 @@ describe("cancel{running = true}", function()
 
   it("ends a wait for any object", function()
     local ex <close> = Executor(1)
-    local lock, held = threading.Lock(), nil
-    held = lock:acquire()
+    local lock = threading.Lock()
+    local held = lock:acquire()
     local waits = {
       function() require "conc".sleep(1000) end,
       function() require "conc.queue".Queue():get() end,
@@ -72,7 +72,7 @@ describe("cancel{running = true}", function()
       function() require "conc.threading".Barrier(2):wait() end,
       function()
         local c = require "conc.threading".Condition()
-        local h <close> = c:acquire()
+        local _ <close> = c:acquire()
         c:wait()
       end,
       function() lock:acquire() end,
@@ -498,7 +498,8 @@ describe("submit_with{timeout = s}", function()
     for _, case in ipairs {
       {"options: table expected, got no value"}, {"options: table expected, got function", echo},
       {"fn: function expected, got no value", {}}, {"fn: function expected, got number", {}, 1},
-      {"unknown option 'time'", {time = 1}, echo}, {"name: string expected, got number", {name = 1}, echo},
+      {"unknown option 'time'", {time = 1}, echo},
+      {"name: string expected, got number", {name = 1}, echo},
       {"retries: integer expected, got string", {retries = "1"}, echo},
       {"retries: must be at least 0", {retries = -1}, echo},
     } do

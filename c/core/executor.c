@@ -42,6 +42,7 @@ struct conc_pool {
   size_t started;               /* [l] workers ever started, for names */
   conc_worker *first;           /* [l] the living */
   uint64_t past[3];             /* [l] what those that are gone have ended */
+  uint64_t elsewhere[3];        /* [l] what others than workers have ended */
   _Atomic int64_t slowest;      /* [a] how slow is worth a look */
   size_t nslow;                 /* [l] */
   conc_slow slow[CONC_SLOWEST]; /* [l] in order */
@@ -506,6 +507,12 @@ conc_msg *conc_pool_why(conc_pool *p) {
 
 /* ---- Seeing ---- */
 
+void conc_pool_ran(conc_pool *p, conc_future_state how) {
+  conc_mutex_lock(&p->lock);
+  p->elsewhere[index_of(how)]++;
+  conc_mutex_unlock(&p->lock);
+}
+
 bool conc_pool_is_slow(const conc_pool *p, int64_t ns) {
   /* Relaxed: a hint, asked after every task. */
   return ns > atomic_load_explicit(&p->slowest, memory_order_relaxed);
@@ -544,7 +551,8 @@ size_t conc_pool_look(conc_pool *p, conc_pool_stats *stats,
                       conc_worker_stats *workers, size_t room) {
   *stats = (conc_pool_stats){.queued = conc_pool_queued(p)};
   conc_mutex_lock(&p->lock);
-  memcpy(stats->ended, p->past, sizeof p->past);
+  for (int i = 0; i < 3; i++)
+    stats->ended[i] = p->past[i] + p->elsewhere[i];
   stats->ended[0] += atomic_load(&p->cancelled);
   for (conc_worker *w = p->first; w != NULL; w = w->next) {
     for (int i = 0; i < 3; i++)

@@ -116,6 +116,9 @@ bool conc_worker_retire(conc_worker *w);
 /* Leave, and have a new one do what is left; false: there is none to be had. */
 bool conc_worker_replace(conc_worker *w);
 
+/* A task of this pool has been run by somebody else. */
+void conc_pool_ran(conc_pool *p, conc_future_state how);
+
 /* A task was that slow: remember it, if it is among the slowest. */
 bool conc_pool_is_slow(const conc_pool *p, int64_t ns);
 void conc_pool_slow(conc_pool *p, int64_t ns, const char *name);

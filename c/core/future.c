@@ -236,11 +236,16 @@ bool conc_future_cancel(conc_future *f) {
   return true;
 }
 
+/* One of an executor has a runner, or will have it at once. */
+static bool has_runner(const conc_future *f) {
+  return f->home != NULL || atomic_load(&f->runner) != NULL;
+}
+
 bool conc_future_ask(conc_future *f, conc_ask what) {
   bool taken = false;
   conc_mutex_lock(lock_of(f));
   uint32_t v = atomic_load(&f->word);
-  while ((v & STATE) == CONC_FUTURE_RUNNING && f->home != NULL && !taken)
+  while ((v & STATE) == CONC_FUTURE_RUNNING && has_runner(f) && !taken)
     taken = atomic_compare_exchange_weak(&f->word, &v, v | (uint32_t)what);
   conc_runner *r = taken ? atomic_load(&f->runner) : NULL;
   if (r != NULL)

@@ -116,7 +116,7 @@ unsigned conc_future_finish(conc_future *f, conc_future_state end,
    before. */
 bool conc_future_cancel(conc_future *f);
 
-/* Ask who runs it to stop; false: nobody runs it. */
+/* Ask who runs it to stop; false: nobody runs it, or who does has no runner. */
 bool conc_future_ask(conc_future *f, conc_ask what);
 /* What it was asked so far: bits of conc_ask. */
 unsigned conc_future_asked(const conc_future *f);

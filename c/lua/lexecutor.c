@@ -59,12 +59,7 @@ static bool reserve(lua_State *L, conc_pool *p, conc_future *f) {
       lc_throw(L, "QueueFull", "%I tasks are pending already",
                (LUAI_UACINT)conc_pool_conf_of(p)->max_pending);
       break;
-    case CONC_OVERFLOW_CALLER:
-      if (conc_future_start(f, NULL)) {
-        conc_retain(&f->obj);
-        (void)lc_run_task(L, NULL, f);
-      }
-      return false;
+    case CONC_OVERFLOW_CALLER: lc_run_here(L, p, f); return false;
     case CONC_OVERFLOW_BLOCK: await_room(L, p); break;
     }
   }

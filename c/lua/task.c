@@ -158,6 +158,24 @@ conc_time lc_run_task(lua_State *L, conc_worker *w, conc_future *f) {
   return end;
 }
 
+typedef struct caller {
+  conc_runner runner;
+  conc_thread *thread;
+} caller;
+
+static void interrupt_here(conc_runner *r) {
+  conc_thread_interrupt(((caller *)r)->thread);
+}
+
+void lc_run_here(lua_State *L, conc_pool *p, conc_future *f) {
+  caller h = {{interrupt_here}, lc_open(L)->thread};
+  if (!conc_future_start(f, &h.runner))
+    return;
+  conc_retain(&f->obj);
+  (void)lc_run_task(L, NULL, f);
+  conc_pool_ran(p, conc_future_is(f));
+}
+
 /* ---- Being stopped ---- */
 
 bool lc_is_asked(const lc_state *S) {

@@ -35,6 +35,10 @@ typedef struct lc_task {
  */
 conc_time lc_run_task(lua_State *L, conc_worker *w, conc_future *f);
 
+/* The same for a task of that pool that nobody else knows, and that is not
+   queued there: run by whoever submits it. */
+void lc_run_here(lua_State *L, conc_pool *p, conc_future *f);
+
 /*
  * The thread was asked to stop: raise the task's CancelledError or
  * TimeoutError, if it is the innermost one that is meant and was not told
