@@ -303,8 +303,11 @@ static apr_status_t hire(conc_pool *p) {
 bool conc_pool_reserve(conc_pool *p) {
   uint32_t n = atomic_load(&p->pending);
   while (n < p->conf.max_pending)
-    if (atomic_compare_exchange_weak(&p->pending, &n, n + 1))
+    if (atomic_compare_exchange_weak(&p->pending, &n, n + 1)) {
+      if (n + 1 < p->conf.max_pending)
+        conc_gate_notify(&p->room); /* a rule of gates */
       return true;
+    }
   return false;
 }
 

@@ -37,20 +37,6 @@ static int refused(lua_State *L, conc_pool *p, apr_status_t st) {
   return lc_fail(L, st);
 }
 
-/* Wait until there is room; a worker does what it can meanwhile. */
-static void await_room(lua_State *L, conc_pool *p) {
-  lc_state *S = lc_get(L);
-  apr_status_t st;
-  if (S->pooled != NULL && S->pooled->pool == p)
-    while (!conc_pool_has_room(p))
-      if (!lc_help(L))
-        break;
-  do
-    st = conc_gate_await(conc_pool_room(p), conc_pool_has_room, p, lc_self(L),
-                         CONC_FOREVER);
-  while (lc_again(L, st));
-}
-
 /* A place for f in an executor with max_pending; false: f was run here. */
 static bool reserve(lua_State *L, conc_pool *p, conc_future *f) {
   while (!conc_pool_is_closed(p) && !conc_pool_reserve(p)) {
@@ -60,7 +46,7 @@ static bool reserve(lua_State *L, conc_pool *p, conc_future *f) {
                (LUAI_UACINT)conc_pool_conf_of(p)->max_pending);
       break;
     case CONC_OVERFLOW_CALLER: lc_run_here(L, p, f); return false;
-    case CONC_OVERFLOW_BLOCK: await_room(L, p); break;
+    case CONC_OVERFLOW_BLOCK: lc_await_room(L, p); break;
     }
   }
   return true;

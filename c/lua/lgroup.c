@@ -86,7 +86,7 @@ static conc_future *claim(void *arg, conc_worker *w) {
 /* g:wait([timeout]): until all members are done; true, or false and "timeout" */
 static int await(lua_State *L) {
   conc_group *g = check(L);
-  lc_goal goal = {g, ready, prepare, claim, NULL};
+  lc_goal goal = {.arg = g, .ready = ready, .prepare = prepare, .claim = claim};
   apr_status_t st = lc_await(L, &goal, lc_deadline(L, 2, "timeout"));
   if (st == APR_SUCCESS)
     drop_timeout(lc_get(L)->root, g);

@@ -58,7 +58,7 @@ static conc_future *claim(void *arg, conc_worker *w) {
  */
 static int next(lua_State *L) {
   conc_watch *w = check(L);
-  lc_goal g = {w, ready, prepare, claim, NULL};
+  lc_goal g = {.arg = w, .ready = ready, .prepare = prepare, .claim = claim};
   size_t number;
   conc_time deadline = lc_deadline(L, 2, "timeout");
   lc_nomore(L, 2);

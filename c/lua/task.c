@@ -255,16 +255,10 @@ static bool help(lua_State *L, lc_state *S, const lc_goal *g, bool any) {
 
 /* ---- Waiting ---- */
 
-static conc_future *claim_none(void *arg, conc_worker *w) {
-  (void)arg;
-  (void)w;
-  return NULL;
-}
-
-bool lc_help(lua_State *L) {
-  static const lc_goal none = {.claim = claim_none};
-  lc_state *S = lc_get(L);
-  return may_help(S) && help(L, S, &none, true);
+/* The goal's own wait is over; it had been prepared. */
+static void unprepare(const lc_goal *g, bool chosen) {
+  if (g->room != NULL)
+    conc_gate_leave(conc_pool_room(g->room), chosen);
 }
 
 typedef struct two {
@@ -293,6 +287,7 @@ static apr_status_t sleep_on_both(lc_state *S, const lc_goal *g,
   if (!conc_pool_ready(p))
     st = conc_wait_any(list, 2, &which, S->self, deadline);
   conc_gate_leave(gate, st == APR_SUCCESS && which == 1);
+  unprepare(g, st == APR_SUCCESS && which == 0);
   if (g->ready(g->arg) && conc_pool_ready(p))
     conc_gate_notify(gate); /* for somebody who takes it */
   return st;
@@ -306,13 +301,20 @@ static apr_status_t sleep_on(lc_state *S, const lc_goal *g,
     return APR_SUCCESS;
   if (!g->prepare(g->arg, &one))
     return APR_SUCCESS;
-  return conc_wait_any(&one, 1, &which, S->self, deadline);
+  apr_status_t st = conc_wait_any(&one, 1, &which, S->self, deadline);
+  unprepare(g, st == APR_SUCCESS);
+  return st;
 }
 
-/* A worker that may not help waits for something that is queued here. */
+/* Does the goal need that a task which is queued in the pool begins? */
+static bool needs(const lc_goal *g, const conc_pool *p) {
+  return g->room == p || (g->wanted != NULL && conc_pool_has(p, g->wanted));
+}
+
+/* A worker that may not help waits. */
 static apr_status_t sleep_stuck(lua_State *L, lc_state *S, const lc_goal *g) {
   conc_pool *p = S->pooled->pool;
-  if (g->wanted == NULL || !conc_pool_has(p, g->wanted))
+  if (!needs(g, p))
     return sleep_on(S, g, CONC_FOREVER);
   if (!conc_pool_stick(p))
     lc_throw(L, "DeadlockError",
@@ -377,9 +379,40 @@ static void refuse_circle(lua_State *L, const conc_future *f) {
 apr_status_t lc_await_future(lua_State *L, conc_future *f, conc_time deadline) {
   if (deadline == CONC_FOREVER && !conc_future_done(f))
     refuse_circle(L, f);
-  lc_goal g = {f, is_done, prepare, claim, f};
+  lc_goal g = {.arg = f,
+               .ready = is_done,
+               .prepare = prepare,
+               .claim = claim,
+               .wanted = f};
   apr_status_t st = lc_await(L, &g, deadline);
   if (st == APR_SUCCESS)
     lc_run_callbacks(L, f);
   return st;
+}
+
+/* ---- Room ---- */
+
+/* Under a gate's rules: enter, ask, and leave if there is no need to wait. */
+static bool prepare_room(void *arg, conc_waiter *w) {
+  conc_gate *room = conc_pool_room(arg);
+  conc_gate_enter(room, w);
+  if (!conc_pool_has_room(arg))
+    return true;
+  conc_gate_leave(room, false);
+  return false;
+}
+
+static conc_future *claim_none(void *arg, conc_worker *w) {
+  (void)arg;
+  (void)w;
+  return NULL;
+}
+
+void lc_await_room(lua_State *L, conc_pool *p) {
+  lc_goal g = {.arg = p,
+               .ready = conc_pool_has_room,
+               .prepare = prepare_room,
+               .claim = claim_none,
+               .room = p};
+  (void)lc_await(L, &g, CONC_FOREVER);
 }

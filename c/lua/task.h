@@ -65,16 +65,16 @@ typedef struct lc_goal {
   /* A future that is waited for and that w has started, or NULL. */
   conc_future *(*claim)(void *arg, conc_worker *w);
   conc_future *wanted; /* the only future that is waited for, or NULL */
+  conc_pool *room;     /* the pool whose room is waited for, or NULL */
 } lc_goal;
 
 /* Wait until the goal is ready: APR_SUCCESS or APR_TIMEUP; raises. */
 apr_status_t lc_await(lua_State *L, const lc_goal *g, conc_time deadline);
 
-/* Run one task of this worker's executor inside the running one; false: there
-   is none, or it may not. */
-bool lc_help(lua_State *L);
-
 /* ... until that future is done. */
 apr_status_t lc_await_future(lua_State *L, conc_future *f, conc_time deadline);
+
+/* ... until there may be room in the pool, or it is closed. */
+void lc_await_room(lua_State *L, conc_pool *p);
 
 #endif
