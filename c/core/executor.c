@@ -410,13 +410,22 @@ bool conc_worker_retire(conc_worker *w) {
   return conc_tasks_if_empty(&w->pool->tasks, fire, w);
 }
 
+/*
+ * Who adds a task counts on this worker until it has retired, so it does not
+ * leave because the list was empty a moment ago.
+ */
 bool conc_worker_replace(conc_worker *w) {
   conc_pool *p = w->pool;
-  if (conc_worker_retire(w) || conc_tasks_count(&p->tasks) == 0)
+  while (!conc_worker_retire(w)) {
+    if (conc_pool_over(p))
+      return true;
+    if (conc_pool_empty(p))
+      continue; /* another took it, or it is being closed */
+    if (start_worker(p) != APR_SUCCESS)
+      return false;
+    w->gone = true; /* the new one is counted in its place */
     return true;
-  if (start_worker(p) != APR_SUCCESS)
-    return false;
-  w->gone = true; /* the new one is counted in its place */
+  }
   return true;
 }
 

@@ -126,17 +126,21 @@ typedef struct relay {
   conc_alarm *alarm;      /* [c] a reference, or NULL */
 } relay;
 
-/* The source is done. */
-static void arrive(conc_link *l) {
-  relay *r = (relay *)l;
-  if (conc_future_claim(r->to))
-    pass_on(r->from, r->to);
+static void relay_free(relay *r) {
   if (r->alarm != NULL) {
     conc_clock_clear(r->clock, r->alarm);
     conc_release(&r->alarm->obj);
   }
   conc_release(&r->to->obj);
   conc_free(r);
+}
+
+/* The source is done. */
+static void arrive(conc_link *l) {
+  relay *r = (relay *)l;
+  if (conc_future_claim(r->to))
+    pass_on(r->from, r->to);
+  relay_free(r);
 }
 
 static void ring(conc_alarm *a) {
@@ -171,7 +175,7 @@ static apr_status_t relay_new(relay **out, conc_future *from, conc_future *to,
 int lc_future_timeout(lua_State *L) {
   conc_future *f = check(L);
   conc_clock *clock = conc_root_clock(lc_get(L)->root);
-  relay *r;
+  relay *r = NULL;
   luaL_checkany(L, 2);
   conc_time at = lc_deadline(L, 2, "seconds");
   lc_nomore(L, 2);
@@ -184,8 +188,11 @@ int lc_future_timeout(lua_State *L) {
   if (st == APR_SUCCESS && at != CONC_FOREVER)
     st = conc_clock_set(clock, r->alarm, at);
   conc_msg_fini(&m);
-  if (st != APR_SUCCESS)
+  if (st != APR_SUCCESS) {
+    if (r != NULL)
+      relay_free(r);
     return lc_fail(L, st);
+  }
   if (!conc_future_link(f, &r->link))
     arrive(&r->link);
   return 1;
