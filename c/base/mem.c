@@ -9,14 +9,14 @@ enum { LARGE = 4 << 20 };
 
 static conc_word countdown;
 
-void conc_mem_fail(unsigned n) { atomic_store(&countdown, n); }
+unsigned conc_mem_fail(unsigned n) { return atomic_exchange(&countdown, n); }
 
 /* Relaxed: only a test that runs alone sets the countdown. */
 bool conc_mem_fails(void) {
   uint32_t n = atomic_load_explicit(&countdown, memory_order_relaxed);
-  if (n == 0)
-    return false;
-  return atomic_fetch_sub(&countdown, 1) == 1;
+  while (n != 0 && !atomic_compare_exchange_weak(&countdown, &n, n - 1))
+    continue;
+  return n == 1;
 }
 
 void *conc_alloc(size_t size) {

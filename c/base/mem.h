@@ -16,7 +16,8 @@ void conc_free(void *p);
 /* Is it the turn of this call to fail?  For memory of other kinds. */
 bool conc_mem_fails(void);
 
-/* Fail the n-th allocation from now (1: the next), once; 0: never. */
-void conc_mem_fail(unsigned n);
+/* Fail the n-th allocation from now (1: the next), once; 0: never.  Returns how
+   many were left until the one that was asked for before; 0: it has failed. */
+unsigned conc_mem_fail(unsigned n);
 
 #endif

@@ -87,10 +87,11 @@ static int stats(lua_State *L) {
   return 1;
 }
 
-/* fault(n): let the n-th allocation from now fail, once; 0: none */
+/* fault(n): let the n-th allocation from now fail, once; 0: none.  Returns how
+   many were left until the one before; 0: that has failed */
 static int fault(lua_State *L) {
-  conc_mem_fail((unsigned)luaL_checkinteger(L, 1));
-  return 0;
+  lua_pushinteger(L, conc_mem_fail((unsigned)luaL_checkinteger(L, 1)));
+  return 1;
 }
 
 /* interrupt(thread): end its wait, or what it runs, with a CancelledError */
