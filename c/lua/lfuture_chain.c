@@ -15,6 +15,7 @@
 #include "lua/callback.h"
 #include "lua/failure.h"
 #include "lua/state.h"
+#include "lua/task.h"
 #include "lua/types.h"
 
 static conc_future *check(lua_State *L) {
@@ -76,14 +77,17 @@ static int follow(lua_State *L) {
     pass_on(from, p->future);
     return 0;
   }
+  bool told = lc_was_stopped(L);
   lua_pushcfunction(L, lc_traceback);
   lua_pushcfunction(L, call);
   lua_pushvalue(L, lua_upvalueindex(FN));
   lua_pushlightuserdata(L, from);
   lua_pushlightuserdata(L, p->future);
   lua_pushboolean(L, catches);
-  if (lua_pcall(L, 4, 0, 2) != LUA_OK)
+  if (lua_pcall(L, 4, 0, 2) != LUA_OK) {
     fail(L, p->future);
+    lc_tell_again(L, told);
+  }
   return 0;
 }
 
