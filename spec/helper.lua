@@ -298,6 +298,7 @@ threading.current_thread()
 threading.main_thread()
 helper.thread(function() end)()
 multiprocessing.Process():start():join()
+core.Promise():future():add_done_callback(function() end)
 for n = 1, 1000 do helper[n] = core.shared.Lock() end
 for n = 1, 1000 do helper[n] = nil end
 flush()

@@ -79,6 +79,8 @@ conc_future *conc_inbox_next(conc_inbox *b) {
   note *n = b->first;
   if (n != NULL)
     b->first = n->next;
+  if (b->first != NULL && b->owner != NULL)
+    atomic_fetch_or(&b->owner->asked, CONC_ASKED_NOTES);
   conc_mutex_unlock(&b->lock);
   if (n == NULL)
     return NULL;

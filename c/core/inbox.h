@@ -18,7 +18,8 @@ apr_status_t conc_inbox_new(conc_inbox **out, conc_parker *owner);
 /* A note comes in when the future is done; none if it is already. */
 apr_status_t conc_inbox_expect(conc_inbox *b, conc_future *f);
 
-/* The next future that a note has come in for, a reference; NULL: none. */
+/* The next future that a note has come in for, a reference; NULL: none.  If
+   there are more the owner is asked to look again. */
 conc_future *conc_inbox_next(conc_inbox *b);
 
 /* The owner goes: notes are dropped from now on. */

@@ -1,4 +1,7 @@
 /*
+ * A callback is not run inside another, but for one that waits in conc: what it
+ * waits for may be what the other gives.
+ *
  * The registry has a table: address of a future -> {its userdata, functions}.
  * With the first function of a future the state's inbox is told to expect it;
  * the note that comes in says no more than that it is done.
@@ -10,6 +13,7 @@
 
 #include "core/inbox.h"
 #include "lua/state.h"
+#include "lua/task.h"
 #include "lua/types.h"
 
 static const char callbacks_key = 0;
@@ -39,12 +43,18 @@ static int with_traceback(lua_State *L) {
 /* Call the function on the top with the future at 'box'; pop it. */
 static void call(lua_State *L, int box) {
   int at = lua_gettop(L);
+  bool told = lc_was_stopped(L);
   lua_pushcfunction(L, with_traceback);
   lua_insert(L, at);
   lua_pushvalue(L, box);
-  if (lua_pcall(L, 1, 0, at) != LUA_OK)
+  lc_open(L)->calling++;
+  int status = lua_pcall(L, 1, 0, at);
+  lc_open(L)->calling--;
+  if (status != LUA_OK) {
     (void)fprintf(stderr, "conc: error in a done callback: %s\n",
                   lua_tostring(L, -1));
+    lc_tell_again(L, told);
+  }
   lua_settop(L, at - 1);
 }
 
@@ -111,15 +121,17 @@ static int attend_to(lua_State *L) {
 
 bool lc_has_news(const lc_state *S) {
   /* Relaxed: what is missed is seen next time. */
-  return (atomic_load_explicit(&S->self->asked, memory_order_relaxed) &
+  return S->calling == 0 &&
+         (atomic_load_explicit(&S->self->asked, memory_order_relaxed) &
           CONC_ASKED_NOTES) != 0;
 }
 
 void lc_attend(lua_State *L, lc_state *S) {
   conc_future *f;
-  if (!conc_parker_answer(S->self, CONC_ASKED_NOTES) || !lua_checkstack(L, 4))
+  if (!lua_checkstack(L, 4))
     return;
-  while ((f = conc_inbox_next(S->inbox)) != NULL) {
+  while (conc_parker_answer(S->self, CONC_ASKED_NOTES) &&
+         (f = conc_inbox_next(S->inbox)) != NULL) {
     lua_pushcfunction(L, attend_to);
     lua_pushlightuserdata(L, f);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK)

@@ -21,7 +21,7 @@ void lc_run_callbacks(lua_State *L, conc_future *f);
 /* Call what waits for futures that were done meanwhile; never raises. */
 void lc_attend(lua_State *L, lc_state *S);
 
-/* Is there anything of that kind to do? */
+/* Is there anything of that kind to do now, when conc is only entered? */
 bool lc_has_news(const lc_state *S);
 
 #endif

@@ -117,6 +117,8 @@ static void work(lua_State *L, lc_state *S, conc_worker *w) {
   conc_time idle = conc_sys_now();
   conc_future *f;
   for (uint64_t n = 0; (f = next_task(L, S, w)) != NULL;) {
+    if (lc_has_news(S))
+      lc_attend(L, S); /* also when it never has to wait */
     conc_time begin = conc_sys_now();
     add(&w->waited, begin - idle);
     idle = lc_run_task(L, w, f);

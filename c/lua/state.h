@@ -27,6 +27,7 @@ struct lc_state {
   uintptr_t base;           /* where its C stack begins, about */
   conc_inbox *inbox;        /* see callback.h; NULL: not yet */
   size_t listed;            /* futures that callbacks wait for */
+  uint32_t calling;         /* callbacks that run, one inside the other */
   conc_thread *thread;      /* who runs here; a reference */
   conc_root *root;          /* the family; a reference */
   conc_obj *env;            /* what workers started here begin with, or NULL */

@@ -188,6 +188,14 @@ bool lc_was_stopped(lua_State *L) {
   return S->task != NULL && S->task->told;
 }
 
+void lc_tell_again(lua_State *L, bool before) {
+  lc_state *S = lc_open(L);
+  if (before || !lc_was_stopped(L))
+    return;
+  S->task->told = false;
+  remind(S);
+}
+
 void lc_cancelled(lua_State *L, lc_state *S) {
   lc_task *t = S->task;
   atomic_store(&S->self->cancel, 0); /* it is delivered once */

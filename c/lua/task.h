@@ -47,6 +47,9 @@ void lc_run_here(lua_State *L, conc_pool *p, conc_future *f);
 void lc_cancelled(lua_State *L, lc_state *S);
 /* Was the running task told to stop?  Then what it caught is that. */
 bool lc_was_stopped(lua_State *L);
+/* What ended with an error was not the task itself but a callback that it ran:
+   if it was told there, and had not been told before, it will be told again. */
+void lc_tell_again(lua_State *L, bool before);
 /* Is the running task asked to stop, and was not told? */
 bool lc_is_asked(const lc_state *S);
 
