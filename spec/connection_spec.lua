@@ -1,3 +1,4 @@
+local behaviour = require "spec.support.connection_behaviour"
 local conc = require "conc"
 local core = require "conc.core"
 local helper = require "spec.helper"
@@ -32,6 +33,14 @@ local kinds = {
 }
 
 for kind, options in pairs(kinds) do
+  describe("A Connection (" .. kind .. ")", function()
+    behaviour.check(function()
+      local server, client, scope = pair(options)
+      scope.listener:close()
+      return server, client
+    end)
+  end)
+
   describe("A Connection (" .. kind .. ")", function()
     local server, client, scope
 

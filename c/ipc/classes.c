@@ -7,6 +7,7 @@
 #include "ipc/slock.h"
 #include "ipc/smemory.h"
 #include "ipc/sname.h"
+#include "ipc/spipe.h"
 #include "ipc/squeue.h"
 #include "ipc/srlock.h"
 #include "ipc/ssemaphore.h"
@@ -28,4 +29,6 @@ const conc_shared_class *const conc_shared_classes[CONC_SHARED_CLASSES] = {
   [CONC_SHARED_SIMPLE] = &conc_ssimple_class,
   [CONC_SHARED_NAME] = &conc_sname_class,
   [CONC_SHARED_MEMORY] = &conc_smemory_class,
+  [CONC_SHARED_PIPE] = &conc_spipe_class,
+  [CONC_SHARED_PIPE_END] = &conc_spipe_end_class,
 };

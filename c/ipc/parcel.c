@@ -46,7 +46,7 @@ apr_status_t conc_parcel_new(conc_proxy **out, size_t size, uint32_t nrefs) {
 }
 
 /* A class before there is anything to drop; see conc_shared_brand. */
-apr_status_t conc_parcel_pack(conc_ref **place, const void *data, size_t size,
+apr_status_t conc_parcel_pack(conc_ref **place, size_t size,
                               conc_proxy *const *shared, uint32_t nshared) {
   size_t refs = nshared * sizeof(conc_ref);
   conc_ref *mine = conc_ledger_get();
@@ -64,8 +64,6 @@ apr_status_t conc_parcel_pack(conc_ref **place, const void *data, size_t size,
   p->size = size;
   p->nrefs = nshared;
   memset((void *)p->refs, 0, refs);
-  if (size != 0)
-    memcpy(conc_parcel_bytes(p), data, size);
   conc_shared_brand(atomic_load(mine), CONC_SHARED_PARCEL);
   for (uint32_t i = 0; i < nshared; i++)
     conc_shared_put(&p->refs[i], shared[i]);

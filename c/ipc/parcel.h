@@ -25,10 +25,10 @@ extern const conc_shared_class conc_parcel_class;
 apr_status_t conc_parcel_new(conc_proxy **out, size_t size, uint32_t nrefs);
 
 /*
- * A parcel with a copy of the bytes and a place for each of the objects, without
- * a proxy: in *place, a new place in the ledger.  CONC_EXHAUSTED.
+ * A parcel with room for 'size' bytes and a place for each of the objects,
+ * without a proxy: in *place, a new place in the ledger.  CONC_EXHAUSTED.
  */
-apr_status_t conc_parcel_pack(conc_ref **place, const void *data, size_t size,
+apr_status_t conc_parcel_pack(conc_ref **place, size_t size,
                               conc_proxy *const *shared, uint32_t nshared);
 
 /* The parcel at 'offset', as far as one can see; or NULL. */

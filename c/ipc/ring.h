@@ -19,8 +19,11 @@
 #include "ipc/parcel.h"
 #include "ipc/sgate.h"
 
-/* What is put.  'tag' is the user's, and comes out again. */
+/* What is put: the bytes of 'head' and then of 'data', and shared objects.
+   'tag' is the user's, and comes out again. */
 typedef struct conc_load {
+  const void *head; /* 'nhead' bytes, at most 64 */
+  size_t nhead;
   const void *data;
   size_t size;
   conc_proxy *const *shared;
@@ -40,6 +43,7 @@ typedef struct conc_item {
   conc_ref *place; /* in the ledger: what holds the parcel, or NULL */
   uint32_t nshared;
   uint8_t tag;
+  uint32_t tags; /* the ring's: which are welcome */
   _Alignas(8) unsigned char bytes[CONC_RING_INLINE];
 } conc_item;
 
@@ -97,6 +101,13 @@ apr_status_t conc_ring_push(conc_ring *r, const conc_load *load,
  */
 apr_status_t conc_ring_pop(conc_ring *r, conc_item *item, conc_parker *self,
                            conc_time deadline);
+
+/*
+ * The same for a message with one of the tags 1 << tag; CONC_MISUSE: the next
+ * one has another tag, and stays.
+ */
+apr_status_t conc_ring_pop_tagged(conc_ring *r, conc_item *item, uint32_t tags,
+                                  conc_parker *self, conc_time deadline);
 
 /* Set bits of 'closed' and let all who wait look.  After NO_MORE nothing comes
    in. */

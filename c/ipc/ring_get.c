@@ -48,7 +48,8 @@ static apr_status_t take_parcel(conc_record *at, conc_item *item) {
   return APR_SUCCESS;
 }
 
-/* Take the message at *head, and say where the next one is. */
+/* Take the message at *head, and say where the next one is.  CONC_MISUSE: its
+   tag is none of item->tags. */
 static apr_status_t take_locked(conc_ring *r, uint64_t *head, conc_item *item) {
   conc_chunk *c;
   conc_record m;
@@ -64,6 +65,8 @@ static apr_status_t take_locked(conc_ring *r, uint64_t *head, conc_item *item) {
     return CONC_CORRUPT;
   conc_record *at = conc_record_at(c, pos + pad);
   item->tag = m.tag;
+  if (m.tag < 32 && (item->tags >> m.tag & 1) == 0)
+    return CONC_MISUSE;
   if (m.kind == CONC_INLINE)
     st = take_inline(at, &m, item);
   else
@@ -110,8 +113,9 @@ static apr_status_t try_pop(conc_ring *r, conc_item *item) {
   return st;
 }
 
-apr_status_t conc_ring_pop(conc_ring *r, conc_item *item, conc_parker *self,
-                           conc_time deadline) {
+apr_status_t conc_ring_pop_tagged(conc_ring *r, conc_item *item, uint32_t tags,
+                                  conc_parker *self, conc_time deadline) {
+  item->tags = tags;
   for (;;) {
     apr_status_t st = try_pop(r, item);
     if (st != APR_EAGAIN)
@@ -120,4 +124,9 @@ apr_status_t conc_ring_pop(conc_ring *r, conc_item *item, conc_parker *self,
     if (st != APR_SUCCESS)
       return st;
   }
+}
+
+apr_status_t conc_ring_pop(conc_ring *r, conc_item *item, conc_parker *self,
+                           conc_time deadline) {
+  return conc_ring_pop_tagged(r, item, UINT32_MAX, self, deadline);
 }

@@ -48,11 +48,17 @@ static apr_status_t reserve(conc_ring *r, uint32_t need, conc_chunk **c,
   return CONC_CORRUPT;
 }
 
-static void write_inline(conc_record *m, const conc_load *l) {
-  m->size = (uint32_t)l->size;
-  m->kind = CONC_INLINE;
+static void copy(unsigned char *to, const conc_load *l) {
+  if (l->nhead != 0)
+    memcpy(to, l->head, l->nhead);
   if (l->size != 0)
-    memcpy((unsigned char *)m + CONC_RECORD_HEAD, l->data, l->size);
+    memcpy(to + l->nhead, l->data, l->size);
+}
+
+static void write_inline(conc_record *m, const conc_load *l) {
+  m->size = (uint32_t)(l->nhead + l->size);
+  m->kind = CONC_INLINE;
+  copy((unsigned char *)m + CONC_RECORD_HEAD, l);
 }
 
 static void write_parcel(conc_ring *r, uint32_t pos, conc_record *m,
@@ -75,7 +81,8 @@ static uint32_t units_of_parcel(const conc_ring *r) {
 static apr_status_t append_locked(conc_ring *r, const conc_load *l,
                                   conc_ref *parcel) {
   uint64_t tail = atomic_load(&r->tail);
-  uint32_t pad, need = parcel ? units_of_parcel(r) : conc_units_for(l->size);
+  uint32_t pad,
+    need = parcel ? units_of_parcel(r) : conc_units_for(l->nhead + l->size);
   conc_chunk *c;
   if (atomic_load(&r->closed) != 0)
     return CONC_CLOSED;
@@ -106,7 +113,7 @@ static apr_status_t append_locked(conc_ring *r, const conc_load *l,
 }
 
 static bool is_long(const conc_load *l) {
-  return l->nshared != 0 || l->size > CONC_RING_INLINE;
+  return l->nshared != 0 || l->size > CONC_RING_INLINE - l->nhead;
 }
 
 /* The room that one get made may be enough for several puts. */
@@ -145,9 +152,10 @@ static apr_status_t try_push(conc_ring *r, const conc_load *l) {
   if (!conc_ring_has_room(r))
     return APR_EAGAIN;
   apr_status_t st =
-    conc_parcel_pack(&parcel, l->data, l->size, l->shared, l->nshared);
+    conc_parcel_pack(&parcel, l->nhead + l->size, l->shared, l->nshared);
   if (st != APR_SUCCESS)
     return st;
+  copy(conc_parcel_bytes(conc_heap_at(atomic_load(parcel))), l);
   st = append(r, l, parcel);
   conc_shared_drop(parcel);
   conc_ledger_put(parcel);

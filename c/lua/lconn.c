@@ -9,6 +9,8 @@
 
 #include "core/cells.h"
 #include "ipc/cases.h"
+#include "ipc/scells.h"
+#include "lua/lconn.h"
 #include "lua/lprocess.h"
 #include "lua/selectable.h"
 #include "lua/state.h"
@@ -55,8 +57,7 @@ static int send_value(lua_State *L) {
   return send_frame(L, c, CONC_FRAME_VALUE, w);
 }
 
-/* As string.sub: the first byte and how many. */
-static size_t range(lua_State *L, int first, size_t len, size_t *from) {
+size_t lc_range(lua_State *L, int first, size_t len, size_t *from) {
   lua_Integer n = (lua_Integer)len;
   lua_Integer i = luaL_optinteger(L, first, 1);
   lua_Integer j = luaL_optinteger(L, first + 1, -1);
@@ -74,7 +75,7 @@ static int send_bytes(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING)
     lc_argerror(L, 2, "s", "string expected, got %s", lc_nameof(L, 2));
   const char *s = lua_tolstring(L, 2, &len);
-  size_t n = range(L, 3, len, &from);
+  size_t n = lc_range(L, 3, len, &from);
   /* It is only read. */
   const conc_wire w = {
     .data = (unsigned char *)(uintptr_t)(n == 0 ? s : s + from), .size = n};
@@ -156,24 +157,32 @@ static int recv_bytes(lua_State *L) {
   return 1;
 }
 
-/* Raise BufferTooShort, with the whole message in its field 'bytes'. */
-static int too_short(lua_State *L, const conc_wire *w) {
+int lc_too_short(lua_State *L, const unsigned char *data, size_t size) {
   lc_pusherror(L, "BufferTooShort", "the message is longer than the room");
-  lua_pushlstring(L, (const char *)w->data, w->size);
+  lua_pushlstring(L, (const char *)data, size);
   lua_setfield(L, -2, "bytes");
   return lua_error(L);
 }
 
-static void copy_in(conc_cells *a, size_t offset, const conc_wire *w) {
-  for (size_t i = 0; i < w->size; i++) /* bytes of others are left alone */
-    atomic_store((_Atomic unsigned char *)a->elements + offset + i, w->data[i]);
+void lc_copy_in(conc_cells *a, size_t offset, const unsigned char *data,
+                size_t size) {
+  for (size_t i = 0; i < size; i++)
+    atomic_store((_Atomic unsigned char *)a->elements + offset + i, data[i]);
+}
+
+conc_cells *lc_target(lua_State *L, int arg, size_t *room) {
+  conc_obj *o = lc_test(L, arg, &conc_sarray_class.cls);
+  conc_cells *a =
+    o != NULL ? &((conc_scells *)o)->view : lc_check(L, arg, &conc_array_class);
+  *room = a->n * a->type.size;
+  return a;
 }
 
 /* c:recv_bytes_into(array [, offset [, timeout]]): bytes, or nil and a word */
 static int recv_bytes_into(lua_State *L) {
   conc_conn *c = check(L);
-  conc_cells *a = lc_check(L, 2, &conc_array_class);
-  size_t room = a->n * a->type.size;
+  size_t room;
+  conc_cells *a = lc_target(L, 2, &room);
   size_t offset =
     (size_t)lc_optinteger(L, 3, "offset", 0, 0, (lua_Integer)room);
   conc_time deadline = lc_deadline(L, 4, "timeout");
@@ -184,8 +193,8 @@ static int recv_bytes_into(lua_State *L) {
     return n;
   take_frame(c, w);
   if (w->size > room - offset)
-    return too_short(L, w);
-  copy_in(a, offset, w);
+    return lc_too_short(L, w->data, w->size);
+  lc_copy_in(a, offset, w->data, w->size);
   lua_pushinteger(L, (lua_Integer)w->size);
   conc_wire_fini(w);
   return 1;

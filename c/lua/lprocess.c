@@ -298,13 +298,16 @@ static int start(lua_State *L) {
   how.job = lc_pack_wire(L, at + 2, at + 2, "package");
   if (!lua_isnil(L, at + 3))
     how.server = lc_pack_wire(L, at + 3, at + 3, "package");
-  how.args = lc_pushwire(L, &p->job, "target");
+  conc_wire *args = lc_pushwire(L, &p->job, "target");
+  how.args = args;
   lc_remember(L, 1); /* active_children gives this userdata */
   apr_status_t st = conc_process_start(p, &how, lc_self(L));
   if (st == CONC_INTERRUPTED || st == CONC_CANCELLED)
     (void)lc_again(L, st);
   if (st != APR_SUCCESS)
     return start_failed(L, p, st);
+  conc_wire_fini(args); /* the child has it: an end of a pipe is not here */
+  conc_msg_fini(&p->job);
   lua_settop(L, 1);
   return 1;
 }

@@ -150,6 +150,10 @@ static const luaL_Reg shared[] = {{"Lock", lc_slock},
                                   {"Value", lc_svalue},
                                   {"Array", lc_sarray},
                                   {"SharedMemory", lc_smemory},
+                                  {"Queue", lc_squeue},
+                                  {"JoinableQueue", lc_sjoinable},
+                                  {"SimpleQueue", lc_ssimple},
+                                  {"Pipe", lc_pipe},
                                   {NULL, NULL}};
 
 LC_EXPORT int luaopen_conc_core(lua_State *L) {

@@ -159,6 +159,12 @@ void lc_pack_one(lua_State *L, int idx, const char *name, conc_msg *m) {
     lc_pack_with(L, lc_get(L), &r, m);
 }
 
+void lc_pack_away(lua_State *L, int idx, const char *name, conc_msg *m) {
+  const lc_packing r = {.first = idx, .last = idx, .name = name, .wire = true};
+  if (!pack_scalar(L, idx, m) && !lc_flat_pack(L, lc_get(L), idx, m))
+    lc_pack_with(L, lc_get(L), &r, m);
+}
+
 void lc_pack(lua_State *L, int first, int last, const char *name, conc_msg *m) {
   const lc_packing r = {.first = first, .last = last, .name = name};
   if (first != last || !pack_scalar(L, first, m))

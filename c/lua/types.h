@@ -13,7 +13,8 @@ extern const lc_type lc_lock_type, lc_rlock_type, lc_condition_type,
   lc_scondition_type, lc_ssemaphore_type, lc_sbounded_type, lc_sevent_type,
   lc_sbarrier_type, lc_svalue_type, lc_sarray_type, lc_smemory_type,
   lc_view_type, lc_process_type, lc_conn_type, lc_listener_type,
-  lc_promise_type, lc_watch_type, lc_group_type;
+  lc_promise_type, lc_watch_type, lc_group_type, lc_squeue_type,
+  lc_sjoinable_type, lc_ssimple_type, lc_pipe_type;
 
 int lc_lock(lua_State *L);      /* Lock() */
 int lc_rlock(lua_State *L);     /* RLock() */
@@ -33,6 +34,10 @@ int lc_sbarrier(lua_State *L);
 int lc_svalue(lua_State *L);
 int lc_sarray(lua_State *L);
 int lc_smemory(lua_State *L);
+int lc_squeue(lua_State *L);           /* Queue([maxsize]) */
+int lc_sjoinable(lua_State *L);        /* JoinableQueue([maxsize]) */
+int lc_ssimple(lua_State *L);          /* SimpleQueue() */
+int lc_pipe(lua_State *L);             /* Pipe([duplex]) */
 int lc_fifo(lua_State *L);             /* Queue([maxsize]) */
 int lc_lifo(lua_State *L);             /* LifoQueue([maxsize]) */
 int lc_priority(lua_State *L);         /* PriorityQueue([maxsize]) */

@@ -37,7 +37,14 @@ static conc_load load(uint64_t number, size_t size, conc_proxy **shared,
   static _Thread_local unsigned char bytes[LONGEST];
   memset(bytes, (int)(number % 251), sizeof bytes);
   memcpy(bytes, &number, sizeof number);
-  return (conc_load){bytes, size, shared, nshared, (uint8_t)(number % 7)};
+  size_t nhead = size < number % 20 ? size : number % 20;
+  return (conc_load){.head = bytes,
+                     .nhead = nhead,
+                     .data = bytes + nhead,
+                     .size = size - nhead,
+                     .shared = shared,
+                     .nshared = nshared,
+                     .tag = (uint8_t)(number % 7)};
 }
 
 static uint64_t number_in(const conc_item *item) {

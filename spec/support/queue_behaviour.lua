@@ -433,8 +433,9 @@ local function refusals(name, Queue)
   end)
 end
 
-function behaviour.check(name)
-  local Queue = queue[name]
+-- The Queue of that name, of conc.queue unless another is given.
+function behaviour.check(name, Queue)
+  Queue = Queue or queue[name]
   bounds(Queue)
   meeting(Queue)
   tasks(Queue)

@@ -271,6 +271,48 @@ function Connection:writable() end
 ---@nodiscard
 function Connection:fileno() end
 
+---A queue between processes, with the methods of that of conc.queue.
+---@class conc.ProcessQueue: conc.Queue
+local ProcessQueue = {}
+
+---@param maxsize? integer|conc.Queue.Options
+---@return conc.ProcessQueue
+---@nodiscard
+function multiprocessing.Queue(maxsize) end
+
+---@param maxsize? integer|conc.Queue.Options
+---@return conc.ProcessQueue
+---@nodiscard
+function multiprocessing.JoinableQueue(maxsize) end
+
+---This state does not need it any more.
+function ProcessQueue:close() end
+
+---Does nothing: there is no thread that would put for you.
+function ProcessQueue:join_thread() end
+
+---Does nothing: there is no thread that would put for you.
+function ProcessQueue:cancel_join_thread() end
+
+---@class conc.ProcessSimpleQueue: conc.SimpleQueue
+local ProcessSimpleQueue = {}
+
+---@return conc.ProcessSimpleQueue
+---@nodiscard
+function multiprocessing.SimpleQueue() end
+
+---This state does not need it any more.
+function ProcessSimpleQueue:close() end
+
+---@class conc.Pipe.Options
+---@field duplex? boolean true unless it is said
+
+---@param duplex? boolean|conc.Pipe.Options
+---@return conc.Connection receives
+---@return conc.Connection sends
+---@nodiscard
+function multiprocessing.Pipe(duplex) end
+
 ---What of the list is ready; {} at the timeout.
 ---@param list any[]
 ---@param timeout? number seconds; nil: for ever
