@@ -384,6 +384,93 @@ describe("map", function()
       for _, r in ex:map(double, {1, 2, 3}, {chunksize = 1}) do assert(r) end
     end) >= 1)
   end)
+
+  it("gives results as they come, with the index of the item, when it is unordered", function()
+    local ex <close> = Executor(2)
+    local gate, seen, order = threading.Event(), {}, {}
+    local function f(x, e) if x == 1 then e:wait() end return x * 10 end
+    local items = {}
+    for i = 1, 6 do items[i] = {i, gate} end
+    for i, r in ex:starmap(f, items, {unordered = true, chunksize = 1}) do
+      assert.equal(10 * i, r)
+      assert.is_nil(seen[i])
+      seen[i], order[#order + 1] = true, i
+      if #order == 5 then gate:set() end
+    end
+    assert.equal(6, #order)
+    assert.equal(1, order[6])
+  end)
+
+  it("raises an error of an unordered map where it comes, and may go on", function()
+    local ex <close> = Executor(2)
+    local next = ex:map(function(x) return x ~= 3 and x or error("three", 0) end, {1, 2, 3, 4},
+      {unordered = true})
+    local good, bad = 0, nil
+    for _ = 1, 4 do
+      local ok, i = pcall(next)
+      if ok then good = good + i else bad = i end
+    end
+    assert.equal(7, good)
+    assert.equal("three", bad)
+    assert.is_nil(next())
+  end)
+
+  it("splits chunks that take long, and keeps the order", function()
+    local ex <close> = Executor(2)
+    local function slow(x)
+      local time = require "conc".time
+      local till = time() + 0.0006
+      repeat until time() >= till
+      return x
+    end
+    local xs, n = {}, 0
+    for i = 1, 400 do xs[i] = i end
+    for i, x in ex:map(slow, xs) do
+      assert.equal(n + 1, i)
+      assert.equal(i, x)
+      n = i
+    end
+    assert.equal(400, n)
+    assert.is_true(ex:stats().done > 64) -- more chunks than were submitted
+    local seen = {}
+    for i, x in ex:map(slow, xs, {unordered = true}) do
+      assert.equal(i, x)
+      seen[i] = true
+    end
+    assert.equal(400, #seen)
+  end)
+
+  it("begins no more parts of a long chunk when its loop is left", function()
+    local ex <close> = Executor(1)
+    local count = threading.Value "q"
+    local function slow(c)
+      c:add(1)
+      require "conc".sleep(0.002)
+    end
+    local xs = {}
+    for i = 1, 640 do xs[i] = count end
+    for i in ex:map(slow, xs) do if i == 2 then break end end
+    ex:shutdown()
+    assert.is_true(count.value < 100)
+  end)
+
+  it("tells a progress function how many are done, of how many", function()
+    local ex <close> = Executor(2)
+    local told = {}
+    local function progress(done, total) told[#told + 1] = done .. "/" .. tostring(total) end
+    for _ in ex:map(double, {1, 2, 3}, {progress = progress}) do end
+    assert.same({"1/3", "2/3", "3/3"}, told)
+    told = {}
+    local n = 0
+    local function upto2() n = n + 1 if n < 3 then return n end end
+    for _ in ex:map(double, upto2, {progress = progress}) do end
+    assert.same({"1/nil", "2/nil"}, told)
+    for _ in ex:map(double, {1, 2}, {progress = true}) do end -- no terminal: quiet
+    assert.error_matches(function() ex:map(double, {1}, {progress = 7}) end,
+      "progress: true or function expected, got number")
+    assert.error_matches(function() ex:map(double, {1}, {unordered = 7}) end,
+      "unordered: boolean expected, got number")
+  end)
 end)
 
 describe("starmap", function()

@@ -389,6 +389,15 @@ apr_status_t conc_pool_take(conc_worker *w, conc_future **f, conc_parker *self,
   }
 }
 
+void conc_pool_split(conc_worker *w, conc_future *f) {
+  conc_pool *p = w->pool;
+  conc_retain(&f->obj);
+  f->home = &p->home;
+  conc_tasks_put_back(&p->tasks, f);
+  conc_gate_notify(&p->gate);
+  (void)hire(p); /* if not, this worker will do it */
+}
+
 bool conc_pool_claim(conc_worker *w, conc_future *f) {
   conc_pool *p = w->pool;
   /* Relaxed in effect: it was submitted here, or the comparison fails. */

@@ -104,6 +104,10 @@ const conc_pool_conf *conc_pool_conf_of(const conc_pool *p);
 apr_status_t conc_pool_take(conc_worker *w, conc_future **f, conc_parker *self,
                             conc_time deadline);
 
+/* A part of what the worker's task had to do, as a task of its own that comes
+   before all others. */
+void conc_pool_split(conc_worker *w, conc_future *f);
+
 /* Start this very task, if it is pending here. */
 bool conc_pool_claim(conc_worker *w, conc_future *f);
 

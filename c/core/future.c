@@ -247,7 +247,8 @@ bool conc_future_ask(conc_future *f, conc_ask what) {
   uint32_t v = atomic_load(&f->word);
   while ((v & STATE) == CONC_FUTURE_RUNNING && has_runner(f) && !taken)
     taken = atomic_compare_exchange_weak(&f->word, &v, v | (uint32_t)what);
-  conc_runner *r = taken ? atomic_load(&f->runner) : NULL;
+  conc_runner *r =
+    taken && what != CONC_ASK_LEAVE ? atomic_load(&f->runner) : NULL;
   if (r != NULL)
     r->interrupt(r);
   conc_mutex_unlock(lock_of(f));
@@ -255,7 +256,7 @@ bool conc_future_ask(conc_future *f, conc_ask what) {
 }
 
 unsigned conc_future_asked(const conc_future *f) {
-  return atomic_load(&f->word) & ASKED;
+  return atomic_load(&f->word) & (ASKED | CONC_ASK_LEAVE);
 }
 
 void conc_future_look(conc_future *f) { atomic_fetch_or(&f->word, LOOKED); }

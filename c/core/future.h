@@ -25,8 +25,13 @@ typedef enum {
   CONC_FUTURE_FAILED
 } conc_future_state;
 
-/* What can be asked of one that runs. */
-typedef enum { CONC_ASK_CANCEL = 0x400, CONC_ASK_LATE = 0x800 } conc_ask;
+/* What can be asked of one that runs: to stop, as its time is over, or to begin
+   nothing more. */
+typedef enum {
+  CONC_ASK_CANCEL = 0x400,
+  CONC_ASK_LATE = 0x800,
+  CONC_ASK_LEAVE = 0x4000
+} conc_ask;
 
 typedef struct conc_future conc_future;
 typedef struct conc_row conc_row;
@@ -116,7 +121,8 @@ unsigned conc_future_finish(conc_future *f, conc_future_state end,
    before. */
 bool conc_future_cancel(conc_future *f);
 
-/* Ask who runs it to stop; false: nobody runs it, or who does has no runner. */
+/* Ask who runs it (CONC_ASK_LEAVE does not interrupt); false: nobody does, or
+   who does has no runner. */
 bool conc_future_ask(conc_future *f, conc_ask what);
 /* What it was asked so far: bits of conc_ask. */
 unsigned conc_future_asked(const conc_future *f);

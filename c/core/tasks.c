@@ -21,6 +21,14 @@ bool conc_tasks_add(conc_tasks *t, conc_future *f) {
   return open;
 }
 
+void conc_tasks_put_back(conc_tasks *t, conc_future *f) {
+  conc_mutex_lock(&t->out);
+  f->next = t->first_out;
+  t->first_out = f;
+  atomic_fetch_add(&t->added, 1);
+  conc_mutex_unlock(&t->out);
+}
+
 /* All that was added becomes what is taken next. */
 static conc_future *fetch_locked(conc_tasks *t) {
   conc_mutex_lock(&t->in);

@@ -24,6 +24,9 @@ typedef struct conc_tasks {
 /* Append f, whose reference goes over; false: the list is closed. */
 bool conc_tasks_add(conc_tasks *t, conc_future *f);
 
+/* Put f in front, whose reference goes over; also when the list is closed. */
+void conc_tasks_put_back(conc_tasks *t, conc_future *f);
+
 /* The first one, whose reference comes over; or NULL. */
 conc_future *conc_tasks_take(conc_tasks *t);
 

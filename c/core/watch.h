@@ -12,18 +12,17 @@ typedef struct conc_watch conc_watch;
 
 extern const conc_class conc_watch_class;
 
-/* A watch over at most n futures. */
-apr_status_t conc_watch_new(conc_watch **out, size_t n);
+apr_status_t conc_watch_new(conc_watch **out);
 
-/* Watch one more; it is told as number 0, 1, 2 ... in the order of adding. */
-void conc_watch_add(conc_watch *w, conc_future *f);
+/* Room for n more, so that adding them cannot fail: APR_ENOMEM. */
+apr_status_t conc_watch_reserve(conc_watch *w, size_t n);
 
-/* The number of one that is done and was not told yet; false: there is none
-   now. */
-bool conc_watch_next(conc_watch *w, size_t *number);
-conc_future *conc_watch_future(conc_watch *w, size_t number);
-/* It was told and is not needed any more. */
-void conc_watch_forget(conc_watch *w, size_t number);
+/* Watch one more, after a reserve, under a number of the caller's. */
+void conc_watch_add(conc_watch *w, conc_future *f, size_t number);
+
+/* One that is done and was not told yet, whose reference comes over, and its
+   number; NULL: there is none now. */
+conc_future *conc_watch_next(conc_watch *w, size_t *number);
 
 /* How many have not been told. */
 size_t conc_watch_left(const conc_watch *w);

@@ -119,6 +119,15 @@ static int attend_to(lua_State *L) {
   return 0;
 }
 
+void lc_done_callbacks(lua_State *L, conc_future *f) {
+  if (lc_open(L)->listed == 0 || !lua_checkstack(L, 4))
+    return;
+  lua_pushcfunction(L, attend_to);
+  lua_pushlightuserdata(L, f);
+  if (lua_pcall(L, 1, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
+}
+
 bool lc_has_news(const lc_state *S) {
   /* Relaxed: what is missed is seen next time. */
   return S->calling == 0 &&
@@ -132,10 +141,7 @@ void lc_attend(lua_State *L, lc_state *S) {
     return;
   while (conc_parker_answer(S->self, CONC_ASKED_NOTES) &&
          (f = conc_inbox_next(S->inbox)) != NULL) {
-    lua_pushcfunction(L, attend_to);
-    lua_pushlightuserdata(L, f);
-    if (lua_pcall(L, 1, 0, 0) != LUA_OK)
-      lua_pop(L, 1);
+    lc_done_callbacks(L, f);
     conc_release(&f->obj);
   }
 }

@@ -18,6 +18,9 @@ void lc_add_callback(lua_State *L, int idx, conc_future *f);
 /* Call now what waits for f, which is done. */
 void lc_run_callbacks(lua_State *L, conc_future *f);
 
+/* The same; never raises. */
+void lc_done_callbacks(lua_State *L, conc_future *f);
+
 /* Call what waits for futures that were done meanwhile; never raises. */
 void lc_attend(lua_State *L, lc_state *S);
 

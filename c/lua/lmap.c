@@ -1,202 +1,92 @@
 /*
- * ex:map and ex:starmap.  Items travel in chunks: one message, one future and
- * one wake-up for many.  A chunk is
- *
- *   function, star (boolean: unpack each item), item 1, item 2 ...
- *
- * and its result two values: a table of single results by position; and nil,
- * or a table of what was not a single result: position -> {n = count, values}
- * or, of an error, {error = value, traceback = text}.
+ * ex:map and ex:starmap, on the side of the caller; see lmap.h.
  *
  * Reference: Python's Executor.map (3.14), and Pool.starmap.
  */
 
+#include "lua/lmap.h"
+
 #include <string.h>
 
 #include "base/mem.h"
+#include "core/watch.h"
 #include "lua/failure.h"
-#include "lua/lexecutor.h"
 #include "lua/state.h"
 #include "lua/task.h"
 #include "lua/types.h"
 
-/* ---- In the worker ---- */
-
-enum { FN = 2, STAR, ITEMS };
-
-/* (function, item): call it with what the item holds */
-static int call_star(lua_State *L) {
-  luaL_checktype(L, 2, LUA_TTABLE);
-  lua_Integer n = (lua_Integer)lua_rawlen(L, 2);
-  if (lua_getfield(L, 2, "n") == LUA_TNUMBER)
-    n = lua_tointeger(L, -1);
-  lua_settop(L, 2);
-  if (n < 0 || n > 100000)
-    return luaL_error(L, "too many arguments");
-  luaL_checkstack(L, (int)n + 4, "too many arguments");
-  lua_insert(L, 1); /* item, function */
-  for (lua_Integer i = 1; i <= n; i++)
-    lua_rawgeti(L, 1, i);
-  lua_call(L, (int)n, LUA_MULTRET);
-  return lua_gettop(L) - 1;
-}
-
-/* odd[k] = the table on the top; 'odd' is made when it is nil */
-static void set_odd(lua_State *L, int odd, lua_Integer k) {
-  if (lua_isnil(L, odd)) {
-    lua_newtable(L);
-    lua_replace(L, odd);
-  }
-  lua_rawseti(L, odd, k);
-}
-
-/* The error value on the top was raised by item k. */
-static void set_error(lua_State *L, int odd, lua_Integer k) {
-  lua_createtable(L, 0, 2);
-  lua_insert(L, -2);
-  lua_setfield(L, -2, "error");
-  lc_push_traceback(L);
-  lua_setfield(L, -2, "traceback");
-  set_odd(L, odd, k);
-}
-
-/* The values above 'top' are what item k returned. */
-static void set_values(lua_State *L, int odd, lua_Integer k, int top) {
-  int n = lua_gettop(L) - top;
-  lua_createtable(L, n, 1);
-  lua_insert(L, top + 1);
-  for (int i = n; i > 0; i--)
-    lua_rawseti(L, top + 1, i);
-  lua_pushinteger(L, n);
-  lua_setfield(L, top + 1, "n");
-  set_odd(L, odd, k);
-}
-
-/* Call for item k; put what it returns where it belongs. */
-static void do_item(lua_State *L, int handler, lua_Integer k) {
-  int results = handler + 1, odd = handler + 2, top = lua_gettop(L);
-  if (lua_toboolean(L, STAR))
-    lua_pushcfunction(L, call_star);
-  lua_pushvalue(L, FN);
-  lua_pushvalue(L, ITEMS + (int)k - 1);
-  int status = lua_pcall(L, lua_gettop(L) - top - 1, LUA_MULTRET, handler);
-  if (status != LUA_OK && lc_was_stopped(L))
-    lua_error(L);
-  if (status != LUA_OK)
-    set_error(L, odd, k);
-  else if (lua_gettop(L) == top + 1)
-    lua_rawseti(L, results, k);
-  else
-    set_values(L, odd, k, top);
-  lua_settop(L, top);
-}
-
-/* (value): can it travel?  Raises. */
-static int try_pack(lua_State *L) {
-  conc_msg m;
-  lc_pack(L, 1, 1, "result", &m);
-  conc_msg_fini(&m);
-  return 0;
-}
-
-/* Replace each result that cannot travel by its error. */
-static void weed(lua_State *L, int results, int odd, lua_Integer n) {
-  int top = lua_gettop(L);
-  for (lua_Integer k = 1; k <= n; k++)
-    for (int t = results; t <= odd; t++) {
-      if (!lua_istable(L, t))
-        continue;
-      lua_pushcfunction(L, try_pack);
-      lua_rawgeti(L, t, k);
-      if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-        luaL_tolstring(L, -1, NULL);
-        set_error(L, odd, k);
-        lua_pushnil(L);
-        lua_rawseti(L, results, k);
-      }
-      lua_settop(L, top);
-    }
-}
-
-/* (results, odd, message) */
-static int pack_results(lua_State *L) {
-  lc_pack(L, 1, 2, "result", lua_touserdata(L, 3));
-  return 0;
-}
-
-static bool try_results(lua_State *L, int results, int odd, conc_msg *m) {
-  lua_pushcfunction(L, pack_results);
-  lua_pushvalue(L, results);
-  lua_pushvalue(L, odd);
-  lua_pushlightuserdata(L, m);
-  return lua_pcall(L, 3, 0, 0) == LUA_OK;
-}
-
-void lc_do_chunk(lua_State *L, int n, conc_msg *result) {
-  int handler = lua_gettop(L) + 1, results = handler + 1, odd = handler + 2;
-  lua_Integer count = n - 2;
-  luaL_checkstack(L, 12, NULL);
-  lua_pushcfunction(L, lc_traceback);
-  lua_createtable(L, (int)count, 0);
-  lua_pushnil(L);
-  for (lua_Integer k = 1; k <= count; k++)
-    do_item(L, handler, k);
-  if (try_results(L, results, odd, result))
-    return;
-  lua_settop(L, odd);
-  weed(L, results, odd, count);
-  if (!try_results(L, results, odd, result))
-    lua_error(L);
-}
-
-/* ---- In the caller ---- */
-
 /* A chunk on its way. */
 typedef struct chunk {
-  conc_future *future; /* a reference */
-  lua_Integer count;
+  conc_future *future;     /* a reference; NULL: this place is free */
+  lua_Integer count, base; /* its items, and how many come before them */
 } chunk;
 
 /*
  * The state of one map, in a userdata.  The iterator is a C function with
  * these upvalues after the state's: this, the results and the odd results of
  * the current chunk, the function, the input (a function), the executor.
+ *
+ * In the order of the input, 'chunks' is a ring that begins with the oldest.
+ * Unordered, chunks are where there was a free place, and a watch tells the
+ * places of those that are done.
  */
 typedef struct map {
-  chunk *chunks; /* a ring of 'room' */
+  chunk *chunks;
   size_t first, n, room;
-  conc_future *making;  /* of a chunk that is not submitted yet, or was not */
-  lua_Integer index;    /* of the item that was given last */
+  conc_watch *watch;    /* a reference, or NULL: in order */
+  lua_Integer read;     /* items submitted so far */
   lua_Integer k, count; /* in the current chunk */
+  lua_Integer base;     /* items before it */
   lua_Integer size;     /* of a chunk */
+  bool measure;         /* the size is found by measuring */
+  bool fixed;           /* the window was given */
   lua_Integer flying;   /* items submitted and not yet given */
   lua_Integer window;   /* read on while fewer fly; 0: the input has ended */
+  lua_Integer workers;
   conc_time deadline;
-  bool star;
+  int flags;
 } map;
 
 enum { MAP = 2, RESULTS, ODD, CALL, INPUT, EXECUTOR };
 
+/* By measuring: items of a chunk at most; chunks for each worker in a sequence.
+   Items for each worker that are read ahead, at first and at most: an input may
+   be dear, or have effects. */
+enum { MOST_ITEMS = 4096, PARTS = 32, WINDOW = 4, MOST_WINDOW = 32 };
+
 static int up(int i) { return lua_upvalueindex(i); }
 
-static void drop_making(map *m) {
-  if (m->making != NULL)
-    conc_release(&m->making->obj);
-  m->making = NULL;
+/* ---- Life ---- */
+
+void lc_map_abandon(conc_future *f) {
+  if (conc_future_cancel(f) || conc_future_ask(f, CONC_ASK_LEAVE))
+    return;
+  if (conc_future_is(f) != CONC_FUTURE_FINISHED)
+    return;
+  for (uint32_t i = 0; i < f->msg.nrefs; i++) {
+    conc_obj *part = conc_msg_refs(&f->msg)[i];
+    if (part->cls == &conc_future_class &&
+        ((conc_future *)part)->kind == LC_TASK_CHUNK)
+      lc_map_abandon((conc_future *)part);
+  }
 }
 
 /* Cancel what has not started and forget the rest. */
 static void abandon(map *m) {
-  drop_making(m);
-  for (; m->n > 0; m->n--) {
-    chunk *c = &m->chunks[m->first];
-    (void)conc_future_cancel(c->future);
-    conc_release(&c->future->obj);
-    m->first = (m->first + 1) % m->room;
+  for (size_t i = 0; i < m->room; i++) {
+    if (m->chunks[i].future == NULL)
+      continue;
+    lc_map_abandon(m->chunks[i].future);
+    conc_release(&m->chunks[i].future->obj);
   }
   conc_free(m->chunks);
   m->chunks = NULL;
-  m->room = m->first = 0;
+  if (m->watch != NULL) {
+    conc_watch_stop(m->watch);
+    conc_release((conc_obj *)m->watch);
+    m->watch = NULL;
+  }
+  m->room = m->first = m->n = 0;
   m->k = m->count = 0;
   m->window = 0;
 }
@@ -214,54 +104,104 @@ static map *push_map(lua_State *L) {
   return m;
 }
 
-/* Room for one chunk more; raises. */
+/* ---- Chunks on their way ---- */
+
+/* Room for three chunks more; raises. */
 static void make_room(lua_State *L, map *m) {
-  if (m->n < m->room)
+  if (m->watch != NULL && conc_watch_reserve(m->watch, 3) != APR_SUCCESS)
+    lc_fail(L, APR_ENOMEM);
+  if (m->n + 3 <= m->room)
     return;
   size_t room = m->room == 0 ? 16 : 2 * m->room;
   chunk *bigger = conc_alloc(room * sizeof *bigger);
   if (bigger == NULL)
     lc_fail(L, APR_ENOMEM);
-  for (size_t i = 0; i < m->n; i++)
+  memset(bigger, 0, room * sizeof *bigger);
+  if (m->watch != NULL) /* places stay */
+    memcpy(bigger, m->chunks, m->room * sizeof *bigger);
+  for (size_t i = 0; i < m->n && m->watch == NULL; i++)
     bigger[i] = m->chunks[(m->first + i) % m->room];
   conc_free(m->chunks);
   m->chunks = bigger;
-  m->first = 0;
+  if (m->watch == NULL)
+    m->first = 0;
   m->room = room;
 }
 
-/* Submit the chunk on the stack: function, star, items from 'at' on; pop it. */
-static void submit_chunk(lua_State *L, map *m, conc_pool *p, int at) {
+static void put(map *m, const chunk *c, size_t place) {
+  m->chunks[place] = *c;
+  m->n++;
+  m->flying += c->count;
+}
+
+/* Put a chunk, with its reference, behind all others, or before them. */
+static void put_chunk(map *m, const chunk *c, bool before) {
+  if (m->watch != NULL) {
+    while (m->chunks[m->first].future != NULL)
+      m->first = (m->first + 1) % m->room;
+    conc_watch_add(m->watch, c->future, m->first);
+    put(m, c, m->first);
+  } else if (before) {
+    m->first = (m->first + m->room - 1) % m->room;
+    put(m, c, m->first);
+  } else {
+    put(m, c, (m->first + m->n) % m->room);
+  }
+}
+
+/* Take the chunk out of its place, and its reference with it. */
+static chunk take_chunk(map *m, size_t place) {
+  chunk c = m->chunks[place];
+  m->chunks[place].future = NULL;
+  m->n--;
+  m->flying -= c.count;
+  if (m->watch == NULL)
+    m->first = (m->first + 1) % m->room;
+  return c;
+}
+
+/* ---- Submitting ---- */
+
+conc_future *lc_map_push_chunk(lua_State *L, int at) {
   lc_packing what = {
     .first = at, .last = lua_gettop(L), .name = "fn", .apart = at + 1};
-  lua_Integer count = lua_gettop(L) - at - 1;
   conc_msg msg;
-  make_room(L, m);
-  drop_making(m);
-  apr_status_t st = conc_future_new(&m->making);
-  if (st != APR_SUCCESS)
-    lc_fail(L, st);
-  lc_pack_with(L, lc_get(L), &what, &msg);
-  conc_future *f = m->making;
+  conc_future *f = lc_newfuture(L);
   f->kind = LC_TASK_CHUNK;
   f->quiet = true; /* each item tells its own error */
+  lc_pack_with(L, lc_open(L), &what, &msg);
   f->msg = msg;
+  lua_replace(L, at);
+  lua_settop(L, at);
+  return f;
+}
+
+/* Submit the chunk on the stack: function, flags, items from 'at' on; pop it. */
+static void submit_chunk(lua_State *L, map *m, conc_pool *p, int at) {
+  lua_Integer count = lua_gettop(L) - at - 1;
+  make_room(L, m);
+  conc_future *f = lc_map_push_chunk(L, at);
   lc_submit(L, p, f);
-  m->making = NULL;
-  m->chunks[(m->first + m->n++) % m->room] = (chunk){f, count};
-  m->flying += count;
+  conc_retain(&f->obj);
+  put_chunk(m, &(chunk){f, count, m->read}, false);
+  m->read += count;
   lua_settop(L, at - 1);
+}
+
+/* Push what a chunk begins with. */
+static int begin_chunk(lua_State *L, const map *m, int fn) {
+  luaL_checkstack(L, (int)m->size + 20, "chunksize is too large");
+  lua_pushvalue(L, fn);
+  lua_pushinteger(L, m->flags);
+  return lua_gettop(L) - 1;
 }
 
 /* Submit all of the sequence at 'xs'. */
 static void submit_sequence(lua_State *L, map *m, conc_pool *p, int fn,
                             int xs) {
   lua_Integer n = luaL_len(L, xs);
-  luaL_checkstack(L, (int)m->size + 20, "chunksize is too large");
   for (lua_Integer i = 1; i <= n;) {
-    int at = lua_gettop(L) + 1;
-    lua_pushvalue(L, fn);
-    lua_pushboolean(L, m->star);
+    int at = begin_chunk(L, m, fn);
     for (lua_Integer k = 0; k < m->size && i <= n; k++)
       lua_geti(L, xs, i++);
     submit_chunk(L, m, p, at);
@@ -270,12 +210,10 @@ static void submit_sequence(lua_State *L, map *m, conc_pool *p, int fn,
 
 /* Read on in the input until the window is full, or it ends. */
 static void fill_window(lua_State *L, map *m, conc_pool *p, int fn, int input) {
-  luaL_checkstack(L, (int)m->size + 20, "chunksize is too large");
   while (m->window > 0 && m->flying < m->window) {
-    int at = lua_gettop(L) + 1;
-    lua_pushvalue(L, fn);
-    lua_pushboolean(L, m->star);
-    for (lua_Integer k = 0; k < m->size && m->window > 0; k++) {
+    int at = begin_chunk(L, m, fn);
+    lua_Integer most = m->window - m->flying;
+    for (lua_Integer k = 0; k < m->size && k < most && m->window > 0; k++) {
       lua_pushvalue(L, input);
       lua_call(L, 0, 1);
       if (lua_isnil(L, -1)) {
@@ -288,6 +226,26 @@ static void fill_window(lua_State *L, map *m, conc_pool *p, int fn, int input) {
     lua_settop(L, at - 1);
   }
 }
+
+/* n items took so many ns: what chunks are to be from now on. */
+static void learn(map *m, lua_Integer n, lua_Integer ns) {
+  if (!m->measure || n <= 0)
+    return;
+  lua_Integer size = ns <= 0 ? MOST_ITEMS : LC_MAP_BATCH * n / ns;
+  if (size > 2 * m->size)
+    size = 2 * m->size; /* one cheap item says little of the next */
+  lua_Integer ahead = m->fixed ? m->window : MOST_WINDOW * m->workers;
+  lua_Integer most = ahead / (2 * m->workers);
+  m->size = size > most ? most : size;
+  if (m->size < 1)
+    m->size = 1;
+  if (m->window != 0 && !m->fixed)
+    m->window = WINDOW * m->workers * m->size;
+  if (m->window > ahead)
+    m->window = ahead;
+}
+
+/* ---- Results ---- */
 
 /* Every item of a chunk that failed as a whole fails with its error. */
 static void fail_chunk(lua_State *L, conc_future *f, lua_Integer count) {
@@ -304,26 +262,76 @@ static void fail_chunk(lua_State *L, conc_future *f, lua_Integer count) {
   lua_settop(L, top);
 }
 
-static void await_chunk(lua_State *L, map *m, conc_future *f) {
-  if (lc_await_future(L, f, m->deadline) == APR_SUCCESS)
-    return;
-  abandon(m);
-  lc_throw(L, "TimeoutError", "the results of map are not ready in time");
-}
-
-/* The results of a chunk that is done become the current ones. */
-static void take_results(lua_State *L, conc_future *f, lua_Integer count) {
+/* Push the results of a chunk that is done, as the current ones, and its parts:
+   futures and counts; returns how many items it did. */
+static lua_Integer take_results(lua_State *L, map *m, const chunk *c) {
   int top = lua_gettop(L);
   lua_pushnil(L);
   lua_replace(L, up(ODD));
-  if (conc_future_is(f) != CONC_FUTURE_FINISHED) {
-    fail_chunk(L, f, count);
-    return;
+  if (conc_future_is(c->future) != CONC_FUTURE_FINISHED) {
+    fail_chunk(L, c->future, c->count);
+    return c->count;
   }
-  lc_unpack_copy(L, &f->msg);
-  lua_settop(L, top + 2);
-  lua_replace(L, up(ODD));
+  lc_unpack_copy(L, &c->future->msg);
+  lua_Integer done = lua_tointeger(L, top + 3);
+  learn(m, done, lua_tointeger(L, top + 4));
+  lua_pushvalue(L, top + 1);
   lua_replace(L, up(RESULTS));
+  lua_pushvalue(L, top + 2);
+  lua_replace(L, up(ODD));
+  for (int i = 0; i < 4; i++)
+    lua_remove(L, top + 1);
+  return done;
+}
+
+/* The parts of a chunk, from 'at' on to the top, take its place. */
+static void put_parts(lua_State *L, map *m, int at, lua_Integer base) {
+  chunk parts[2];
+  int n = 0;
+  for (; n < 2 && at < lua_gettop(L); n++, at += 2) {
+    conc_future *f = (conc_future *)lc_testany(L, at);
+    conc_retain(&f->obj);
+    parts[n] = (chunk){f, lua_tointeger(L, at + 1), base};
+    base += parts[n].count;
+  }
+  while (n-- > 0)
+    put_chunk(m, &parts[n], true);
+}
+
+static bool watch_ready(const void *arg) { return conc_watch_ready(arg); }
+
+static bool watch_prepare(void *arg, conc_waiter *w) {
+  w->word = conc_watch_word(arg);
+  w->expected = atomic_load(w->word);
+  return !conc_watch_ready(arg);
+}
+
+static conc_future *watch_claim(void *arg, conc_worker *w) {
+  return conc_watch_claim(arg, w);
+}
+
+/* Wait until the next chunk to give is done; its place. */
+static size_t await_chunk(lua_State *L, map *m) {
+  size_t place = 0;
+  apr_status_t st;
+  if (m->watch == NULL) {
+    st = lc_await_future(L, m->chunks[m->first].future, m->deadline);
+  } else {
+    lc_goal g = {.arg = m->watch,
+                 .ready = watch_ready,
+                 .prepare = watch_prepare,
+                 .claim = watch_claim};
+    st = lc_await(L, &g, m->deadline);
+  }
+  if (st != APR_SUCCESS) {
+    abandon(m);
+    lc_throw(L, "TimeoutError", "the results of map are not ready in time");
+  }
+  if (m->watch == NULL)
+    return m->first;
+  conc_future *f = conc_watch_next(m->watch, &place);
+  conc_release(&f->obj); /* the chunk has one */
+  return place;
 }
 
 /* Make the next chunk the current one; false: there is none. */
@@ -334,14 +342,16 @@ static bool next_chunk(lua_State *L, map *m) {
     fill_window(L, m, ex->pool, up(CALL), up(INPUT));
   if (m->n == 0)
     return false;
-  chunk c = m->chunks[m->first];
-  await_chunk(L, m, c.future);
-  take_results(L, c.future, c.count);
-  m->first = (m->first + 1) % m->room;
-  m->n--;
-  m->flying -= c.count;
-  m->k = 0;
-  m->count = c.count;
+  make_room(L, m); /* for its parts */
+  size_t place = await_chunk(L, m);
+  int top = lua_gettop(L);
+  chunk c = m->chunks[place];
+  m->k = m->count = 0;
+  lua_Integer done = take_results(L, m, &c);
+  (void)take_chunk(m, place); /* nothing raises from here on */
+  put_parts(L, m, top + 1, c.base + done);
+  m->base = c.base;
+  m->count = done;
   conc_release(&c.future->obj);
   return true;
 }
@@ -373,8 +383,9 @@ static int next_item(lua_State *L) {
   lua_settop(L, 0);
   if (m->k == m->count && !next_chunk(L, m))
     return 0;
+  lua_settop(L, 0);
   lua_Integer k = ++m->k;
-  lua_pushinteger(L, ++m->index);
+  lua_pushinteger(L, m->base + k);
   if (!lua_isnil(L, up(ODD)))
     return odd_item(L, k);
   lua_rawgeti(L, up(RESULTS), k);
@@ -383,28 +394,31 @@ static int next_item(lua_State *L) {
 
 /* ---- The call ---- */
 
-enum { AUTO_CHUNKS = 32, MOST_ITEMS = 256, WINDOW = 4 };
+enum { CHUNK = 4, TIMEOUT, BUFFER, UNORDERED, PROGRESS, MOST = 500000 };
 
-/*
- * So many chunks for each worker that the last ones to finish are a small part
- * of the work, and not so large that a result is long in coming.
- */
-static lua_Integer auto_size(lua_Integer n, size_t workers) {
-  lua_Integer size = n / ((lua_Integer)workers * AUTO_CHUNKS);
+/* The size of chunks as long as nothing was measured. */
+static lua_Integer first_size(lua_State *L, const map *m, bool sequence) {
+  if (!sequence)
+    return 1;
+  lua_Integer size = luaL_len(L, 3) / (m->workers * PARTS);
   return size < 1 ? 1 : size > MOST_ITEMS ? MOST_ITEMS : size;
 }
 
-static void read_options(lua_State *L, map *m, size_t workers, bool sequence) {
-  static const char *const names[] = {"chunksize", "timeout", "buffersize",
-                                      NULL};
-  enum { CHUNK = 4, TIMEOUT, BUFFER, MOST = 500000 };
+static void read_options(lua_State *L, map *m, bool sequence) {
+  static const char *const names[] = {"chunksize", "timeout",  "buffersize",
+                                      "unordered", "progress", NULL};
   lc_options_at(L, 4, names);
-  lua_Integer def = sequence ? auto_size(luaL_len(L, 3), workers) : 1;
-  m->size = lc_optinteger(L, CHUNK, "chunksize", def, 1, MOST);
+  m->size = lc_optinteger(L, CHUNK, "chunksize", 0, 1, MOST);
   m->deadline = lc_deadline(L, TIMEOUT, "timeout");
   m->window = lc_optinteger(L, BUFFER, "buffersize", 0, 1, MOST);
+  m->fixed = m->window != 0;
+  if (m->size == 0) {
+    m->flags |= LC_MAP_SPLIT;
+    m->measure = true;
+    m->size = m->fixed ? 1 : first_size(L, m, sequence);
+  }
   if (m->window == 0 && !sequence)
-    m->window = WINDOW * (lua_Integer)workers * m->size;
+    m->window = WINDOW * m->workers * m->size;
 }
 
 /* An iterator over a sequence, for a map that has a window. */
@@ -432,40 +446,87 @@ static int push_iterator(lua_State *L) {
   return 4;
 }
 
-/*
- * ex:map(fn, xs [, options]): an iterator over index and results, in the order
- * of the input.  A sequence is submitted at the call; an iterator function, or
- * a sequence with a buffersize, is read as results are taken.  Options:
- * chunksize (items a message), timeout (seconds from the call), buffersize.
- */
-static int start_map(lua_State *L, bool star) {
-  conc_pool *p = lc_checkexecutor(L)->pool;
+/* Put a progress bar, or what the option at PROGRESS says, around the iterator
+   on the top; 'total' is how many items there are, or nil. */
+static int with_progress(lua_State *L, int option, int total) {
+  int top = lua_gettop(L) - 4;
+  luaL_checkstack(L, 12, NULL);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "conc.progress");
+  lua_call(L, 1, 1);
+  lua_pushvalue(L, option);
+  lua_pushvalue(L, total);
+  for (int i = 1; i <= 4; i++)
+    lua_pushvalue(L, top + i);
+  lua_call(L, 6, 4);
+  return 4;
+}
+
+static int check_xs(lua_State *L) {
   bool sequence = lua_type(L, 3) == LUA_TTABLE;
-  map settings = {.star = star};
-  lc_self(L);
-  lc_nomore(L, 4);
-  lc_function(L, 2, "fn");
   if (!sequence && lua_type(L, 3) != LUA_TFUNCTION)
     return lc_argerror(L, 3, "xs", "sequence or iterator expected, got %s",
                        lc_nameof(L, 3));
   if (!lua_isnoneornil(L, 4) && lua_type(L, 4) != LUA_TTABLE)
     return lc_argerror(L, 4, "options", "table expected, got %s",
                        lc_nameof(L, 4));
-  read_options(L, &settings, conc_pool_conf_of(p)->max_workers, sequence);
-  lua_settop(L, 3);
+  return sequence;
+}
+
+static bool wants_progress(lua_State *L) {
+  if (lua_isnoneornil(L, PROGRESS) ||
+      (lua_isboolean(L, PROGRESS) && !lua_toboolean(L, PROGRESS)))
+    return false;
+  if (!lua_isboolean(L, PROGRESS) && lua_type(L, PROGRESS) != LUA_TFUNCTION)
+    lc_argerror(L, 4, "progress", "true or function expected, got %s",
+                lc_nameof(L, PROGRESS));
+  return true;
+}
+
+/*
+ * ex:map(fn, xs [, options]): an iterator over index and results, in the order
+ * of the input.  A sequence is submitted at the call; an iterator function, or
+ * a sequence with a buffersize, is read as results are taken.  Options:
+ * chunksize (items a message), timeout (seconds from the call), buffersize,
+ * unordered, progress.
+ */
+static int start_map(lua_State *L, int flags) {
+  conc_pool *p = lc_checkexecutor(L)->pool;
+  map settings = {.flags = flags};
+  settings.workers = (lua_Integer)conc_pool_conf_of(p)->max_workers;
+  lc_self(L);
+  lc_nomore(L, 4);
+  lc_function(L, 2, "fn");
+  bool sequence = check_xs(L) != 0;
+  read_options(L, &settings, sequence);
+  bool unordered = lc_optboolean(L, UNORDERED, "unordered", false);
+  bool progress = wants_progress(L);
+  lua_pushvalue(L, PROGRESS);
+  if (sequence)
+    lua_pushinteger(L, luaL_len(L, 3));
+  else
+    lua_pushnil(L);
+  lua_rotate(L, 4, 2); /* the option at 4, the total at 5 */
+  lua_settop(L, 5);
+  lua_pushvalue(L, 3);
   if (sequence && settings.window > 0) {
     lua_pushinteger(L, 0);
-    lua_pushcclosure(L, next_of_sequence, 2); /* over the sequence at 3 */
+    lua_pushcclosure(L, next_of_sequence, 2); /* over the sequence */
     sequence = false;
   }
+  lua_replace(L, 3);
   map *m = push_map(L);
+  lua_insert(L, 4); /* map, option, total */
   *m = settings;
+  if (unordered && conc_watch_new(&m->watch) != APR_SUCCESS)
+    return lc_fail(L, APR_ENOMEM);
   if (sequence)
     submit_sequence(L, m, p, 2, 3);
   else
     fill_window(L, m, p, 2, 3);
-  return push_iterator(L);
+  (void)push_iterator(L);
+  return progress ? with_progress(L, 5, 6) : 4;
 }
 
-int lc_map(lua_State *L) { return start_map(L, false); }
-int lc_starmap(lua_State *L) { return start_map(L, true); }
+int lc_map(lua_State *L) { return start_map(L, 0); }
+int lc_starmap(lua_State *L) { return start_map(L, LC_MAP_STAR); }

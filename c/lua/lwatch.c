@@ -17,14 +17,16 @@ int lc_new_watch(lua_State *L) {
   conc_watch *w;
   luaL_checktype(L, 1, LUA_TTABLE);
   lc_nomore(L, 1);
-  lua_Integer n = (lua_Integer)lua_rawlen(L, 1);
+  size_t n = (size_t)lua_rawlen(L, 1);
   lc_box *box = lc_newbox(L, &conc_watch_class);
-  if (conc_watch_new(&w, (size_t)n) != APR_SUCCESS)
+  if (conc_watch_new(&w) != APR_SUCCESS)
     return lc_fail(L, APR_ENOMEM);
   box->obj = (conc_obj *)w;
-  for (lua_Integer i = 1; i <= n; i++) {
-    lua_rawgeti(L, 1, i);
-    conc_watch_add(w, lc_check(L, -1, &conc_future_class));
+  if (conc_watch_reserve(w, n) != APR_SUCCESS)
+    return lc_fail(L, APR_ENOMEM);
+  for (size_t i = 1; i <= n; i++) {
+    lua_rawgeti(L, 1, (lua_Integer)i);
+    conc_watch_add(w, lc_check(L, -1, &conc_future_class), i);
     lua_pop(L, 1);
   }
   return 1;
@@ -65,13 +67,14 @@ static int next(lua_State *L) {
   apr_status_t st = lc_await(L, &g, deadline);
   if (st != APR_SUCCESS)
     return lc_outcome(L, st);
-  if (!conc_watch_next(w, &number)) {
+  conc_future *f = conc_watch_next(w, &number);
+  if (f == NULL) {
     lua_pushnil(L);
     return 1;
   }
-  lc_run_callbacks(L, conc_watch_future(w, number));
-  conc_watch_forget(w, number);
-  lua_pushinteger(L, (lua_Integer)number + 1);
+  lc_done_callbacks(L, f);
+  conc_release(&f->obj);
+  lua_pushinteger(L, (lua_Integer)number);
   return 1;
 }
 

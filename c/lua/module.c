@@ -70,6 +70,12 @@ static int sendable(lua_State *L) {
   return 2;
 }
 
+/* stderr_is_terminal() */
+static int stderr_is_terminal(lua_State *L) {
+  lua_pushboolean(L, conc_sys_stderr_is_terminal());
+  return 1;
+}
+
 /* stats(): what is alive in this process and this family, for leak checks */
 static int stats(lua_State *L) {
   lc_state *S = lc_get(L);
@@ -108,6 +114,7 @@ static const luaL_Reg functions[] = {{"sleep", do_sleep},
                                      {"sendable", sendable},
                                      {"register", lc_register},
                                      {"stats", stats},
+                                     {"stderr_is_terminal", stderr_is_terminal},
                                      {"fault", fault},
                                      {"interrupt", interrupt},
                                      {"select", lc_select},

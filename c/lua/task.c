@@ -180,7 +180,7 @@ void lc_run_here(lua_State *L, conc_pool *p, conc_future *f) {
 
 bool lc_is_asked(const lc_state *S) {
   return S->task != NULL && !S->task->told &&
-         conc_future_asked(S->task->future) != 0;
+         (conc_future_asked(S->task->future) & ~(unsigned)CONC_ASK_LEAVE) != 0;
 }
 
 bool lc_was_stopped(lua_State *L) {

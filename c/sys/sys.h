@@ -60,6 +60,8 @@ void conc_sys_unmask_signals(const struct conc_sys_mask *old);
  * ends what runs.  True where that cannot be known.
  */
 bool conc_sys_handles_signals(void);
+/* Does a person read what this process writes to stderr? */
+bool conc_sys_stderr_is_terminal(void);
 
 /* Keep the module that holds this function mapped until the process ends. */
 void conc_sys_pin(void);

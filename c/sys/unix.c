@@ -105,3 +105,4 @@ bool conc_sys_handles_signals(void) {
   }
   return false;
 }
+bool conc_sys_stderr_is_terminal(void) { return isatty(STDERR_FILENO) == 1; }

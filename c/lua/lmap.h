@@ -1,0 +1,37 @@
+#ifndef LC_MAP_H
+#define LC_MAP_H
+
+/*
+ * Items of a map travel in chunks: one message, one future and one wake-up for
+ * many.  A chunk's task is
+ *
+ *   function, flags (integer), item 1, item 2 ...
+ *
+ * A chunk should take about a millisecond.  A worker that is at it for longer
+ * ends it where it is, and makes the rest two new chunks, which come first in
+ * the executor's list.  So the result of a chunk is
+ *
+ *   a table of single results by position;
+ *   nil, or a table of what was not a single result: position ->
+ *     {n = count, values} or, of an error, {error = value};
+ *   how many items were done; nanoseconds they took;
+ *   for each of the new chunks, if any: its future, how many items it has.
+ */
+
+#include "lua/lexecutor.h"
+
+enum { LC_MAP_STAR = 1, LC_MAP_SPLIT = 2 };
+
+/* About what a chunk should take: ns. */
+enum { LC_MAP_BATCH = 1000000 };
+
+/*
+ * Push a new future whose task is the chunk on the stack (function, flags,
+ * items) from 'at' on, in place of that; raises.
+ */
+conc_future *lc_map_push_chunk(lua_State *L, int at);
+
+/* Cancel a chunk and what it was split into. */
+void lc_map_abandon(conc_future *f);
+
+#endif
