@@ -7,10 +7,15 @@ may do so again at once.
 #include "core/barrier.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ipc/parcel.h"
 
 #include "ipc/sbarrier.h"
 #include "lua/acquired.h"
 #include "lua/types.h"
+#include "lua/wire.h"
 
 /* ---- Of this process, or in shared memory ---- */
 
@@ -88,14 +93,50 @@ static int run_hook(lua_State *L) {
   return 0;
 }
 
+/* Copy a parcel's contents into *w, which frees them. */
+static apr_status_t unwrap(conc_wire *w, conc_parcel *p) {
+  w->data = conc_alloc(p->size + 1);
+  w->shared = conc_alloc((p->nrefs + 1) * sizeof(conc_proxy *));
+  if (w->data == NULL || w->shared == NULL)
+    return APR_ENOMEM;
+  memcpy(w->data, conc_parcel_bytes(p), p->size);
+  w->size = p->size;
+  for (; w->nshared < p->nrefs; w->nshared++) {
+    uint64_t at = atomic_load(&p->refs[w->nshared]);
+    apr_status_t st = conc_shared_get(&w->shared[w->nshared], at);
+    if (st != APR_SUCCESS)
+      return st;
+  }
+  return APR_SUCCESS;
+}
+
+/* Push what is in the place, a parcel; returns how many values. */
+static int push_parcel(lua_State *L, conc_ref *place) {
+  conc_wire *w = lc_newwire(L);
+  conc_proxy *p;
+  apr_status_t st = conc_shared_get(&p, atomic_load(place));
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  st = p->obj.cls == &conc_parcel_class.cls ? unwrap(w, conc_parcel_of(p))
+                                            : CONC_CORRUPT;
+  conc_release(&p->obj);
+  return st == APR_SUCCESS ? lc_unpack_wire(L, w, true) : lc_fail(L, st);
+}
+
 /* protected: the action of the barrier at 1 */
 static int run_action(lua_State *L) {
-  const conc_obj *b = check(L);
-  conc_msg *action = local(b) ? conc_barrier_action(local(b)) : NULL;
-  if (action == NULL || action->size == 0)
-    return 0;
+  conc_obj *b = check(L);
   luaL_checkstack(L, LUA_MINSTACK, NULL);
-  lc_unpack_copy(L, action);
+  if (local(b)) {
+    conc_msg *action = conc_barrier_action(local(b));
+    if (action->size == 0)
+      return 0;
+    lc_unpack_copy(L, action);
+  } else {
+    conc_ref *place = conc_sbarrier_action(shared(b));
+    if (atomic_load(place) == 0 || push_parcel(L, place) != 1)
+      return 0;
+  }
   lua_call(L, 0, 0);
   return 0;
 }
@@ -296,6 +337,25 @@ int lc_barrier(lua_State *L) {
   return 1;
 }
 
+/* Keep the action at 'arg' as bytes in a place. */
+static void wrap_action(lua_State *L, int arg, conc_ref *place) {
+  conc_proxy *proxy;
+  if (lua_isnoneornil(L, arg))
+    return;
+  lc_function(L, arg, "action");
+  const conc_wire *w = lc_pack_wire(L, arg, arg, "action");
+  apr_status_t st = conc_parcel_new(&proxy, w->size, w->nshared);
+  if (st != APR_SUCCESS)
+    lc_fail(L, st);
+  conc_parcel *p = conc_parcel_of(proxy);
+  memcpy(conc_parcel_bytes(p), w->data, w->size);
+  for (uint32_t i = 0; i < w->nshared; i++)
+    conc_shared_put(&p->refs[i], w->shared[i]);
+  conc_shared_publish(proxy);
+  conc_shared_put(place, proxy);
+  conc_release(&proxy->obj);
+}
+
 /* Barrier(parties [, action [, timeout]]) of conc.multiprocessing */
 int lc_sbarrier(lua_State *L) {
   static const char *const names[] = {"parties", "action", "timeout", NULL};
@@ -308,5 +368,7 @@ int lc_sbarrier(lua_State *L) {
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
   box->obj = (conc_obj *)b;
+  wrap_action(L, 2, conc_sbarrier_action(b));
+  lua_pushvalue(L, 4); /* the box */
   return 1;
 }
