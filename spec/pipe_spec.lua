@@ -1,3 +1,4 @@
+local conc = require "conc"
 local behaviour = require "spec.support.connection_behaviour"
 local helper = require "spec.helper"
 local multiprocessing = require "conc.multiprocessing"
@@ -127,6 +128,55 @@ describe("multiprocessing.Pipe", function()
     theirs:close()
     r:close()
     s:close()
+  end)
+
+  it("is a case of select: receiving, and sending", function()
+    local a, b = Pipe()
+    b:send {1}
+    local i, got = conc.select {a, timeout = helper.patience}
+    assert.same({1, {1}}, {i, got})
+    b:send_bytes "raw"
+    assert.same({1, "raw"}, {conc.select {a, 10}})
+    assert.same({nil, "timeout"}, {conc.select {a, timeout = 0.02}})
+    assert.same({1, true}, {conc.select {{a, put = {b}}, timeout = 1}})
+    assert.equal(b, b:recv(0)[1])
+    local finish = helper.thread(function(c)
+      return require "conc".select {c, timeout = 60}
+    end, a)
+    b:send "woken"
+    assert.same({1, "woken"}, {finish()})
+    b:close()
+    assert.same({n = 3, 1, nil, "closed"}, table.pack(conc.select {a}))
+    assert.same({n = 3, 1, nil, "closed"}, table.pack(conc.select {{a, put = 1}}))
+    a:close()
+    local r, s = Pipe(false)
+    assert.error_matches(function() conc.select {s} end, "bad case 1: this connection only sends")
+    assert.error_matches(function() conc.select {{r, put = 1}} end, "only receives")
+    r:close()
+    s:close()
+  end)
+
+  it("can be waited for, with other things, and nothing is taken", function()
+    local a, b = Pipe()
+    local c, d = Pipe()
+    local q = multiprocessing.Queue()
+    assert.same({}, multiprocessing.wait({a, c, q}, 0.02))
+    b:send "x"
+    assert.same({a}, multiprocessing.wait({a, c, q}, helper.patience))
+    q:put(1)
+    assert.same({a, q}, multiprocessing.wait({a, c, q}))
+    assert.equal("x", a:recv(0))
+    assert.equal(1, q:get(0))
+    local p = Process {target = function(conn) conn:send "there" end, args = {d}}
+    p:start()
+    assert.same({c}, multiprocessing.wait({a, c, q}, helper.patience))
+    assert.equal("there", c:recv(0))
+    p:join()
+    d:close()
+    assert.same({c}, multiprocessing.wait({a, c, q}, helper.patience))
+    a:close()
+    b:close()
+    c:close()
   end)
 
   it("refuses what is no choice", function()

@@ -170,6 +170,39 @@ describe("A queue between processes", function()
     assert.equal(1, (q:get()))
   end)
 
+  it("is a case of select, getting and putting", function()
+    local q, other = Queue(1), Queue()
+    assert.same({nil, "timeout"}, {conc.select {q, other, timeout = 0.02}})
+    other:put {x = {1}}
+    assert.same({2, {x = {1}}}, {conc.select {q, other}})
+    assert.same({1, true}, {conc.select {{q, put = function() return 7 end}}})
+    assert.same({nil, "timeout"}, {conc.select {{q, put = 2}, timeout = 0.02}})
+    local _, f = conc.select {q}
+    assert.equal(7, f())
+    assert.error_matches(function() conc.select {{q, put = coroutine.create(print)}} end,
+      "bad case 1: put: cannot send a coroutine")
+    q:shutdown()
+    assert.same({n = 3, 1, nil, "closed"}, table.pack(conc.select {q}))
+  end)
+
+  it("wakes a select in another process, by any of its queues", function()
+    local a, b, out = Queue(), Queue(), Queue(1)
+    local finish = start(function(x, y, to)
+      local c = require "conc"
+      for _ = 1, 20 do
+        local i, item = c.select {x, y}
+        c.select {{to, put = {i, item}}}
+      end
+    end, a, b, out)
+    for i = 1, 10 do
+      a:put(i)
+      assert.same({1, i}, out:get(helper.patience))
+      b:put(-i)
+      assert.same({2, -i}, out:get(helper.patience))
+    end
+    finish()
+  end)
+
   it("stops waiting when the thread is cancelled", function()
     local q = Queue(1)
     local log, finish = behaviour.blocked(q, "get", 0.05)

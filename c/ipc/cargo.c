@@ -31,7 +31,7 @@ apr_status_t conc_cargo_decode(conc_msg *m, const conc_item *item) {
 
 apr_status_t conc_cargo_unload(conc_msg *m, conc_item *item) {
   apr_status_t st = APR_EINVAL;
-  if (item->tag == CONC_CARGO_PLAIN)
+  if (item->tag == CONC_CARGO_PLAIN || item->tag == CONC_CARGO_BYTES)
     st = conc_msg_make(m, item->data, item->size, NULL, 0);
   else if (item->tag == CONC_CARGO_WIRE)
     st = conc_cargo_decode(m, item);

@@ -22,7 +22,7 @@ static inline void conc_cargo_view(conc_msg *m, const conc_item *item) {
 }
 
 /*
- * *m becomes the message in an item that is PLAIN or WIRE, and the item is
+ * *m becomes the message in an item (BYTES: one of just these bytes), which is
  * done with.  APR_ENOMEM, CONC_EXHAUSTED; APR_EINVAL, CONC_CORRUPT: it is none.
  */
 apr_status_t conc_cargo_unload(conc_msg *m, conc_item *item);

@@ -37,7 +37,7 @@ typedef struct conc_slot {
   conc_word generation;         /* [m] changes before the slot is used */
   conc_ref pid;                 /* [m] the system's number, for people */
   conc_word burial;             /* a robust latch */
-  conc_word bell;               /* see watch.h */
+  conc_word bell;               /* see bell.h */
   conc_ref pages;               /* [m] its ledger, see ledger.c */
   conc_ref fresh;               /* [m] a page on its way there or back */
 } conc_slot;

@@ -25,7 +25,7 @@
 /* [a] atomic */
 typedef struct conc_sgate {
   conc_word seq;             /* [a] what sleepers sleep on: a count, and ... */
-  _Atomic uint64_t watchers; /* [a] see watch.h: members by number modulo 64 */
+  _Atomic uint64_t watchers; /* [a] see bell.h: members by number modulo 64 */
 } conc_sgate;
 
 /* ... two flags: there may be somebody to wake. */
@@ -55,7 +55,7 @@ static inline void conc_sgate_notify_all(conc_sgate *g) {
 }
 
 /*
- * Ask for one ring of this process's bell (watch.h) at the next notify; who
+ * Ask for one ring of this process's bell (bell.h) at the next notify; who
  * asks looks at what it waits for afterwards.
  */
 void conc_sgate_watch(conc_sgate *g);

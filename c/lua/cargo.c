@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "lua/pack.h"
+#include "lua/selectable.h"
 #include "lua/state.h"
 #include "lua/wire.h"
 #include "lua/writer.h"
@@ -176,4 +177,32 @@ int lc_cargo_push(lua_State *L, conc_item *item) {
 
 int lc_cargo_push_bytes(lua_State *L, conc_item *item) {
   return with_item(L, protected_bytes, item);
+}
+
+/* ---- As cases of select ---- */
+
+/* Only to see now that it can leave the process. */
+static void check_wire(lua_State *L, const char *name, conc_msg *m) {
+  if (m->nrefs == 0)
+    return;
+  conc_wire_fini(lc_pushwire(L, m, name));
+  lua_pop(L, 1);
+}
+
+void lc_make_ring_push(lua_State *L, int number, int idx, conc_case *c) {
+  lua_getfield(L, idx, "put");
+  const char *name = lua_pushfstring(L, "bad case %d: put", number);
+  lc_pack_away(L, lua_gettop(L) - 1, name, &c->msg);
+  check_wire(L, name, &c->msg);
+  lua_pop(L, 2);
+}
+
+int lc_give_cargo(lua_State *L, int idx, conc_case *c) {
+  (void)idx;
+  if (c->seen != CONC_CARGO_BYTES)
+    return lc_unpack(L, &c->msg);
+  conc_msg *own = lc_pushmsg(L, &c->msg);
+  lua_pushlstring(L, (const char *)conc_msg_data(own), own->size);
+  conc_msg_fini(own);
+  return 1;
 }

@@ -5,9 +5,11 @@
  * Reference: Python's multiprocessing.Pipe (3.14).
  */
 
+#include "ipc/ring_cases.h"
 #include "ipc/spipe.h"
 #include "lua/cargo.h"
 #include "lua/lconn.h"
+#include "lua/selectable.h"
 #include "lua/types.h"
 
 static conc_spipe_end *check(lua_State *L) {
@@ -214,3 +216,24 @@ int lc_pipe(lua_State *L) {
   second->obj = &ends[1]->proxy.obj;
   return 2;
 }
+
+/* ---- As cases of select ---- */
+
+static void make_receive(lua_State *L, int number, conc_obj *o, conc_case *c) {
+  const conc_spipe_end *e = (const conc_spipe_end *)o;
+  if (e->in == NULL)
+    lc_badcase(L, number, "this connection only sends");
+  conc_case_ring_pop(c, o, e->in);
+}
+
+static void make_send(lua_State *L, int number, int idx, conc_obj *o,
+                      conc_case *c) {
+  const conc_spipe_end *e = (const conc_spipe_end *)o;
+  if (e->out == NULL)
+    lc_badcase(L, number, "this connection only receives");
+  conc_case_ring_push(c, o, e->out);
+  lc_make_ring_push(L, number, idx, c);
+}
+
+const lc_selectable lc_pipe_selectable = {
+  &conc_spipe_end_class.cls, make_receive, make_send, lc_give_cargo};

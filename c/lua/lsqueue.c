@@ -6,8 +6,10 @@
  * queue module and outcomes returned.
  */
 
+#include "ipc/ring_cases.h"
 #include "ipc/squeue.h"
 #include "lua/cargo.h"
+#include "lua/selectable.h"
 #include "lua/types.h"
 
 static inline conc_squeue *check(lua_State *L) {
@@ -237,3 +239,25 @@ static int new_queue(lua_State *L, const conc_shared_class *cls) {
 int lc_squeue(lua_State *L) { return new_queue(L, &conc_squeue_class); }
 int lc_sjoinable(lua_State *L) { return new_queue(L, &conc_sjoinable_class); }
 int lc_ssimple(lua_State *L) { return new_queue(L, &conc_ssimple_class); }
+
+/* ---- As cases of select ---- */
+
+static void make_pop(lua_State *L, int number, conc_obj *o, conc_case *c) {
+  (void)L;
+  (void)number;
+  conc_case_ring_pop(c, o, conc_squeue_of((conc_squeue *)o));
+}
+
+static void make_push(lua_State *L, int number, int idx, conc_obj *o,
+                      conc_case *c) {
+  conc_case_ring_push(c, o, conc_squeue_of((conc_squeue *)o));
+  lc_make_ring_push(L, number, idx, c);
+}
+
+const lc_selectable lc_squeue_selectable = {&conc_squeue_class.cls, make_pop,
+                                            make_push, lc_give_cargo},
+                    lc_sjoinable_selectable = {&conc_sjoinable_class.cls,
+                                               make_pop, make_push,
+                                               lc_give_cargo},
+                    lc_ssimple_selectable = {&conc_ssimple_class.cls, make_pop,
+                                             make_push, lc_give_cargo};

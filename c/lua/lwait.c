@@ -6,6 +6,9 @@
 #include "core/future.h"
 #include "core/thread.h"
 #include "ipc/cases.h"
+#include "ipc/ring_cases.h"
+#include "ipc/spipe.h"
+#include "ipc/squeue.h"
 #include "lua/lprocess.h"
 #include "lua/selectable.h"
 #include "lua/types.h"
@@ -34,6 +37,13 @@ static bool make_of_object(lua_State *L, int number, conc_obj *o,
     conc_case_readable(c, (conc_conn *)o);
   else if (o->cls == &conc_listener_class)
     conc_case_acceptable(c, (conc_listener *)o);
+  else if (o->cls == &conc_spipe_end_class.cls &&
+           ((conc_spipe_end *)o)->in != NULL)
+    conc_case_ring_ready(c, o, ((conc_spipe_end *)o)->in);
+  else if (o->cls == &conc_squeue_class.cls ||
+           o->cls == &conc_sjoinable_class.cls ||
+           o->cls == &conc_ssimple_class.cls)
+    conc_case_ring_ready(c, o, conc_squeue_of((conc_squeue *)o));
   else if (o->cls == &conc_event_class || o->cls == &conc_thread_class ||
            o->cls == &conc_future_class)
     return conc_case_of(c, o, lc_self(L));

@@ -128,4 +128,8 @@ const lc_selectable *const lc_selectables[] = {&fifo,
                                                &priority,
                                                &lc_process_selectable,
                                                &lc_conn_selectable,
+                                               &lc_squeue_selectable,
+                                               &lc_sjoinable_selectable,
+                                               &lc_ssimple_selectable,
+                                               &lc_pipe_selectable,
                                                NULL};

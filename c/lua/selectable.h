@@ -30,7 +30,14 @@ typedef struct lc_selectable {
 /* All of them, ended by NULL (selectable.c). */
 extern const lc_selectable *const lc_selectables[];
 
-extern const lc_selectable lc_process_selectable, lc_conn_selectable;
+extern const lc_selectable lc_process_selectable, lc_conn_selectable,
+  lc_squeue_selectable, lc_sjoinable_selectable, lc_ssimple_selectable,
+  lc_pipe_selectable;
+
+/* What rings (ipc/ring_cases.h) need: pack the item to put, which is going to
+   leave the process, into c->msg; give what was taken. */
+void lc_make_ring_push(lua_State *L, int number, int idx, conc_case *c);
+int lc_give_cargo(lua_State *L, int idx, conc_case *c);
 
 /* Raise "bad case <number>: ...". */
 int lc_badcase(lua_State *L, int number, const char *fmt, ...);

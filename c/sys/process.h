@@ -178,4 +178,12 @@ apr_status_t conc_sys_module(char *path, size_t size);
 /* End this process now, without any ceremony. */
 _Noreturn void conc_sys_end_now(int code);
 
+/* ---- Helpers ---- */
+
+/*
+ * Run it in a thread of its own, in which no signal is handled, for as long as
+ * the process lasts.  Returns what the system says.
+ */
+apr_status_t conc_sys_helper(void *(*run)(void *), void *arg);
+
 #endif

@@ -1,4 +1,5 @@
-/* A thread that waits for one child: where no descriptor tells of its end. */
+/* Helper threads; one waits for one child, where no descriptor tells of its
+   end. */
 
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -24,7 +25,7 @@ static void *wait_for(void *arg) {
   return NULL;
 }
 
-apr_status_t conc_unix_child_thread(conc_sys_child *c) {
+apr_status_t conc_sys_helper(void *(*run)(void *), void *arg) {
   struct conc_sys_mask mask;
   pthread_attr_t attr;
   pthread_t thread;
@@ -32,8 +33,12 @@ apr_status_t conc_unix_child_thread(conc_sys_child *c) {
   pthread_attr_setstacksize(&attr, STACK);
   pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
   conc_sys_mask_signals(&mask); /* none of a host's handlers runs there */
-  int error = pthread_create(&thread, &attr, wait_for, c);
+  int error = pthread_create(&thread, &attr, run, arg);
   conc_sys_unmask_signals(&mask);
   pthread_attr_destroy(&attr);
   return error;
+}
+
+apr_status_t conc_unix_child_thread(conc_sys_child *c) {
+  return conc_sys_helper(wait_for, c);
 }
