@@ -9,16 +9,17 @@
  *   me, AWAITED -> 0              release, then wakes one
  *   me, STARVED -> STARVED        release, then wakes one; who has not slept
  *                                 leaves it to those who have
+ *   STARVED -> 0                  nobody was woken; then wakes one more
  *
  * No wake-up is lost while nobody dies: a thread sleeps only on a word that is
- * held or STARVED and has the AWAITED flag or STARVED; a release from such a
- * word wakes one, who takes the latch with AWAITED again (others may sleep), or
- * finds it taken and marks it before it sleeps again.
+ * held or STARVED and has the AWAITED flag; a release from such a word wakes
+ * one, who takes the latch with AWAITED again (others may sleep), or finds it
+ * taken and marks it before it sleeps again, or gives up and marks it or wakes
+ * another one.
  *
  * When somebody dies: a holder is found dead, a thread that was woken takes no
  * turn.  Therefore nobody sleeps for longer than a slice without looking at the
- * word and at its holder.  A STARVED word that nobody takes lasts for a slice
- * as well: then whoever looked at it has slept, and may take it.
+ * word and at its holder, and who has slept may take a STARVED word.
  *
  * Who takes the latch from the dead does so by one compare and exchange with
  * the word it saw, so only one does.
@@ -111,6 +112,35 @@ static bool look(struct effort *e) {
   return false;
 }
 
+/*
+ * The latch is free, or so it was: wake one for it.  A STARVED word that nobody
+ * sleeps on would keep off those who come, so it does not stay.
+ */
+static void offer(conc_word *w) {
+  if (conc_word_wake(w, false))
+    return;
+  conc_step();
+  uint32_t v = atomic_load(w);
+  while (v >> CONC_ROBUST_OWNER == 0 && (v & STARVED) != 0)
+    if (atomic_compare_exchange_weak(w, &v, 0)) {
+      (void)conc_word_wake(w, false);
+      return;
+    }
+}
+
+/*
+ * Who gives up may have been the one that the last release has woken: then the
+ * latch is for somebody else, or its new holder has not heard of the others.
+ */
+static void give_up(conc_word *w) {
+  uint32_t v = atomic_load(w);
+  while (v >> CONC_ROBUST_OWNER != 0 && (v & AWAITED) == 0)
+    if (atomic_compare_exchange_weak(w, &v, v | AWAITED))
+      return;
+  if (v >> CONC_ROBUST_OWNER == 0)
+    offer(w);
+}
+
 /* A try meets a latch of the dead as well. */
 static apr_status_t try_only(conc_word *w) {
   struct effort e = {.word = w, .seen = atomic_load(w)};
@@ -124,8 +154,12 @@ static apr_status_t acquire_slowly(struct effort *e, conc_parker *self,
   while (!take_or_mark(e, note_for(e))) {
     conc_step();
     apr_status_t st = sleep_on(e, self, deadline);
-    if (st != APR_SUCCESS)
+    if (st == CONC_ABANDONED)
       return st;
+    if (st != APR_SUCCESS) {
+      give_up(e->word);
+      return st;
+    }
     if (self != NULL && conc_spin(self, take_slept, e))
       break;
   }
@@ -153,6 +187,6 @@ apr_status_t conc_robust_hand_over(conc_word *w) {
   } while (!atomic_compare_exchange_weak(w, &v, v & STARVED));
   conc_step();
   if ((v & (AWAITED | STARVED)) != 0)
-    (void)conc_word_wake(w, false);
+    offer(w);
   return APR_SUCCESS;
 }

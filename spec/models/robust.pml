@@ -1,0 +1,186 @@
+/*
+ * ipc/robust.c: threads of different processes take a latch by turns; some give
+ * up, and one may die at any step.  Checked: one living holder at a time; what
+ * a dead one held is told to exactly one of the others; nobody who waits for
+ * ever is left asleep (spin reports it as an invalid end state), where the
+ * look that a sleeper takes by himself after a slice counts only when somebody
+ * has died: without deaths no wake-up is lost.
+ *
+ * A wake and the comparison before a sleep are one step each: a futex.
+ */
+
+#define THREADS 3
+#define ROUNDS 2
+
+/* The word: owner + 1 in the low bits, or 0. */
+#define OWNER(v) ((v) & 7)
+#define AWAITED 8
+#define STARVED 16
+
+byte word = 0;
+byte holders = 0; /* that live */
+byte deaths = 0;
+byte owed = 0; /* deaths that held the latch and were not told yet */
+bool dead[THREADS];
+bool asleep[THREADS];
+
+/* Wake one sleeper, any: a dead one has left the queue. */
+inline wake(found) {
+  atomic {
+    found = true;
+    if
+    :: asleep[0] -> asleep[0] = false
+    :: asleep[1] -> asleep[1] = false
+    :: asleep[2] -> asleep[2] = false
+    :: !asleep[0] && !asleep[1] && !asleep[2] -> found = false
+    fi
+  }
+}
+
+/* The end of this process, if it may be. */
+inline may_die(holding) {
+  if
+  :: atomic {
+       mortal && deaths == 0 ->
+       deaths++;
+       dead[me] = true;
+       if
+       :: holding -> holders--; owed++
+       :: else
+       fi;
+       goto gone
+     }
+  :: true
+  fi
+}
+
+proctype thread(byte me; bool patient; bool mortal) {
+  byte round = 0, v;
+  bool slept, sliced, found;
+
+  do
+  :: round == ROUNDS -> break
+  :: else ->
+    round++;
+    slept = false;
+    sliced = false;
+
+    /* conc_robust_try, take_new */
+    atomic {
+      if
+      :: word == 0 -> word = me + 1; holders++; goto holding
+      :: true
+      fi
+    }
+slow:
+    may_die(false);
+    /* take_or_mark; starving is a matter of chance here */
+    atomic {
+      v = word;
+      if
+      :: v == 0 || (OWNER(v) == 0 && slept) ->
+         word = (me + 1) | AWAITED;
+         holders++;
+         goto holding
+      :: else ->
+         if
+         :: word = v | AWAITED
+         :: word = v | AWAITED | STARVED
+         fi;
+         v = word
+      fi
+    }
+    may_die(false);
+    /* take_from_dead, before the first sleep and after a slice */
+    atomic {
+      if
+      :: (!slept || sliced) && OWNER(v) != 0 && word == v &&
+         dead[OWNER(v) - 1] ->
+         word = (me + 1) | AWAITED;
+         assert(owed == 1);
+         owed--;
+         holders++;
+         goto holding
+      :: else
+      fi
+    }
+    /* conc_word_sleep */
+    atomic {
+      if
+      :: word == v -> asleep[me] = true
+      :: else
+      fi
+    }
+    sliced = false;
+    if
+    :: !asleep[me]
+    :: atomic { deaths > 0 && asleep[me] -> asleep[me] = false; sliced = true }
+    :: atomic { !patient -> asleep[me] = false; goto leave }
+    :: atomic { mortal && deaths == 0 ->
+         asleep[me] = false; deaths++; dead[me] = true; goto gone }
+    fi;
+    slept = true;
+    goto slow;
+
+leave:
+    /* give_up */
+    may_die(false);
+    atomic {
+      v = word;
+      if
+      :: OWNER(v) != 0 -> word = v | AWAITED
+      :: else
+      fi
+    }
+    may_die(false);
+    if
+    :: OWNER(v) == 0 -> goto offer
+    :: else
+    fi;
+    goto next;
+
+holding:
+    assert(holders == 1);
+    may_die(true);
+    /* release */
+    atomic {
+      v = word;
+      assert(OWNER(v) == me + 1);
+      word = v & STARVED;
+      holders--
+    }
+    may_die(false);
+    if
+    :: (v & (AWAITED | STARVED)) == 0 -> goto next
+    :: else
+    fi;
+offer:
+    wake(found);
+    may_die(false);
+    if
+    :: found -> goto next
+    :: else
+    fi;
+    atomic {
+      if
+      :: OWNER(word) == 0 && (word & STARVED) != 0 -> word = 0
+      :: else -> goto next
+      fi
+    }
+    may_die(false);
+    wake(found);
+next:
+    may_die(false);
+    v = 0
+  od;
+gone:
+  v = 0
+}
+
+init {
+  atomic {
+    run thread(0, true, true);
+    run thread(1, true, false);
+    run thread(2, false, true)
+  }
+}
