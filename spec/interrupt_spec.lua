@@ -103,6 +103,39 @@ describe("an interrupt", function()
     assert.is_true(same)
   end)
 
+  it("ends a coroutine that computes without an end, however it is run", function()
+    local function loop() while true do end end
+    local ways = {
+      wrap = function(f) coroutine.wrap(f)() end,
+      resume = function(f) assert(coroutine.resume(coroutine.create(f))) end,
+      inside = function(f) coroutine.wrap(function() coroutine.wrap(f)() end)() end,
+    }
+    for _, way in pairs(ways) do
+      local ok, err = interrupt(function(started, run, f)
+        return pcall(function() started:put(true) run(f) end)
+      end, way, loop)
+      assert.is_false(ok)
+      assert.equal("CancelledError", err.class)
+    end
+  end)
+
+  it("comes to whichever coroutine runs, while they take turns", function()
+    for _ = 1, helper.scale(100) do
+      local _, err = interrupt(function(started)
+        return pcall(function()
+          started:put(true)
+          while true do
+            local next = coroutine.wrap(function()
+              for i = 1, 3 do coroutine.yield({i}) end
+            end)
+            for _ = 1, 3 do next() end
+          end
+        end)
+      end)
+      assert.equal("CancelledError", err.class)
+    end
+  end)
+
   it("finds a coroutine when that waits or ends", function()
     local err = interrupt(function(started)
       local co = coroutine.wrap(function()

@@ -35,7 +35,7 @@ enum {
   ASKED = CONC_ASK_CANCEL | CONC_ASK_LATE
 };
 
-void (*conc_future_forgotten)(conc_msg *why);
+_Atomic(conc_forgotten) conc_future_forgotten;
 
 /* ---- The shelf ---- */
 
@@ -80,8 +80,8 @@ static void destroy(conc_obj *o) {
   /* Relaxed: the last reference was passed on by an acq_rel count. */
   uint32_t v = atomic_load_explicit(&f->word, memory_order_relaxed);
   if ((v & STATE) == CONC_FUTURE_FAILED && (v & LOOKED) == 0 && !f->quiet &&
-      conc_future_forgotten != NULL)
-    conc_future_forgotten(&f->msg);
+      atomic_load(&conc_future_forgotten) != NULL)
+    atomic_load (&conc_future_forgotten)(&f->msg);
   conc_msg_fini(&f->msg);
   if (f->place == 0) {
     conc_obj_free(o);

@@ -131,8 +131,9 @@ unsigned conc_future_asked(const conc_future *f);
 void conc_future_look(conc_future *f);
 
 /* What to do with the error (value, traceback) of a future that nobody looked
-   at; set once, before the first future. */
-extern void (*conc_future_forgotten)(conc_msg *why);
+   at; NULL: nothing. */
+typedef void (*conc_forgotten)(conc_msg *why);
+extern _Atomic(conc_forgotten) conc_future_forgotten;
 
 /* False: it is done already, and the link is not used. */
 bool conc_future_link(conc_future *f, conc_link *l);

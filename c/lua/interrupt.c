@@ -42,6 +42,13 @@ static void serve(lua_State *L, lc_state *S) {
     lc_cancelled(L, S);
 }
 
+static bool is_asked(const lc_state *S) {
+  const conc_parker *self = S->self;
+  return self != NULL && (atomic_load(&self->cancel) != 0 ||
+                          (atomic_load(&self->asked) &
+                           (CONC_ASKED_ABOUT | CONC_ASKED_REPORT)) != 0);
+}
+
 /*
  * Give the state its own hook back and tell what that was.  A coroutine that
  * was made since the nudge has inherited ours.
@@ -63,20 +70,50 @@ static void hook(lua_State *L, lua_Debug *ar) {
   serve(L, S);
 }
 
+/*
+ * The coroutine that is nudged is there: when it is read here it runs or has
+ * just ended, and nothing is freed from now on.
+ */
 static void nudge(void *arg) {
   lc_state *S = arg;
   lc_interrupt *in = &S->interrupt;
   conc_mutex_lock(&in->lock);
   atomic_store(&in->visited, 1);
-  lua_Hook old = lua_gethook(S->main);
+  lua_State *L = atomic_load(&in->body);
+  lua_Hook old = lua_gethook(L);
   if (old != hook) {
     in->hook = old;
-    in->mask = lua_gethookmask(S->main);
-    in->count = lua_gethookcount(S->main);
-    lua_sethook(S->main, hook, in->mask | LUA_MASKCOUNT, 1);
+    in->mask = lua_gethookmask(L);
+    in->count = lua_gethookcount(L);
+    lua_sethook(L, hook, in->mask | LUA_MASKCOUNT, 1);
   }
   atomic_store(&in->visited, 0);
   conc_mutex_unlock(&in->lock);
+}
+
+/*
+ * A nudge that has missed the coroutine that begins here, or the one that goes
+ * on, was asked for before: who asks writes what it wants and then reads
+ * 'body', who enters and leaves writes 'body' and then reads that (seq_cst).
+ */
+lua_State *lc_interrupt_switch(lc_state *S, lua_State *co) {
+  return atomic_exchange(&S->interrupt.body, co);
+}
+
+lua_State *lc_interrupt_enter(lua_State *L, lc_state *S, lua_State *co) {
+  lua_State *outer = lc_interrupt_switch(S, co);
+  if (is_asked(S)) {
+    (void)lc_interrupt_switch(S, outer);
+    serve(L, S);
+    (void)lc_interrupt_switch(S, co);
+  }
+  return outer;
+}
+
+void lc_interrupt_leave(lua_State *L, lc_state *S, lua_State *outer) {
+  (void)lc_interrupt_switch(S, outer);
+  if (is_asked(S))
+    serve(L, S);
 }
 
 static void *allocate(void *ud, void *p, size_t osize, size_t nsize) {
@@ -107,6 +144,7 @@ void lc_interrupt_open(lc_state *S) {
   S->self->arg = S;
   S->self->poll = S->worker ? poll_worker : poll_host;
   S->self->sliced = !S->worker;
+  atomic_store(&in->body, S->main);
   if (!S->worker)
     return;
   in->alloc = lua_getallocf(S->main, &in->ud);

@@ -13,9 +13,10 @@
  *  - A question (conc_parker_ask) is answered: what does it wait for, what does
  *    it run.
  *
- * Out of reach is a coroutine that computes without an end: only the main one
- * can be given a hook from outside.  The same holds for a C function, and for
- * a host's state, whose hook is the host's: they are reached in waits only.
+ * It is reached in the coroutine that runs, as far as that is known: those that
+ * coroutine.resume and wrap run, and those in which tasks are nested.  Out of
+ * reach are C functions, and a host's state, whose hook is the host's: they are
+ * reached in waits only.
  */
 
 #include <lua.h>
@@ -32,12 +33,13 @@ struct lc_state;
  */
 typedef struct lc_interrupt {
   conc_word lock;
-  lua_Hook hook;     /* [l] the state's own */
-  int mask;          /* [l] */
-  int count;         /* [l] */
-  conc_word visited; /* [a] another thread is setting the hook */
-  lua_Alloc alloc;   /* [c] the state's own */
-  void *ud;          /* [c] */
+  _Atomic(lua_State *) body; /* [a] the coroutine that runs */
+  lua_Hook hook;             /* [l] the state's own */
+  int mask;                  /* [l] */
+  int count;                 /* [l] */
+  conc_word visited;         /* [a] another thread is setting the hook */
+  lua_Alloc alloc;           /* [c] the state's own */
+  void *ud;                  /* [c] */
 } lc_interrupt;
 
 /*
@@ -46,5 +48,15 @@ typedef struct lc_interrupt {
  */
 void lc_interrupt_open(struct lc_state *S);
 void lc_interrupt_close(struct lc_state *S);
+
+/*
+ * Another coroutine runs from now on, and ends: enter returns which one ran
+ * before, for leave.  Both are called in L, which ran before, and raise what
+ * was asked for meanwhile.
+ */
+lua_State *lc_interrupt_enter(lua_State *L, struct lc_state *S, lua_State *co);
+void lc_interrupt_leave(lua_State *L, struct lc_state *S, lua_State *outer);
+/* The same when nothing may be raised. */
+lua_State *lc_interrupt_switch(struct lc_state *S, lua_State *co);
 
 #endif

@@ -168,7 +168,7 @@ LC_EXPORT int luaopen_conc_core(lua_State *L) {
   luaL_checkversion(L);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
-  conc_future_forgotten = lc_forgotten;
+  atomic_store(&conc_future_forgotten, lc_forgotten);
   luaL_newlibtable(L, functions);
   lc_setfuncs(L, functions);
   lc_setfuncs(L, lc_thread_functions);

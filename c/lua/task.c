@@ -235,7 +235,9 @@ static void run_inside(lua_State *co, lc_state *S, conc_future *f) {
   uint32_t shield = S->self->shield;
   S->running = co;
   S->self->shield = 0;
+  lua_State *body = lc_interrupt_switch(S, co);
   (void)lc_run_task(co, S->pooled, f);
+  (void)lc_interrupt_switch(S, body);
   S->self->shield = shield;
   S->running = outer;
 }

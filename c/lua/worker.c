@@ -6,6 +6,7 @@
 
 #include "core/blob.h"
 #include "core/rlock.h"
+#include "lua/coroutines.h"
 #include "lua/module.h"
 #include "lua/names.h"
 #include "lua/state.h"
@@ -216,6 +217,7 @@ static int build(lua_State *L) {
   open_libraries(L, set);
   set_function(L, LUA_OSLIBNAME, "exit", worker_exit);
   lc_whole_lines(L);
+  lc_watch_coroutines(L);
   change_package(L);
   return 0;
 }
