@@ -98,6 +98,7 @@ local common = {
   "c/lua/callback.c",
   "c/lua/cargo.c",
   "c/lua/code.c",
+  "c/lua/coroutines.c",
   "c/lua/errors.c",
   "c/lua/failure.c",
   "c/lua/flat.c",
