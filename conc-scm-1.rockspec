@@ -189,6 +189,13 @@ local posix = {
   "c/sys/posix_watch.c",
 }
 local windows = {
+  "c/sys/windows.c",
+  "c/sys/windows_channel.c",
+  "c/sys/windows_command.c",
+  "c/sys/windows_shm.c",
+  "c/sys/windows_spawn.c",
+  "c/sys/windows_wait.c",
+  "c/sys/windows_watch.c",
 }
 local modules = {
   ["conc.child"] = "lua/conc/child.lua",

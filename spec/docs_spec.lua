@@ -8,7 +8,7 @@ local futures = require "conc.futures"
 local multiprocessing = require "conc.multiprocessing"
 local threading = require "conc.threading"
 
-local lua = os.getenv "CONC_LUA"
+local helper = require "spec.helper"
 
 local function read(path)
   local file <close> = assert(io.open(path))
@@ -17,7 +17,7 @@ end
 
 local function pages()
   local list = {"README.md"}
-  local names <close> = assert(io.popen "LC_ALL=C ls docs")
+  local names <close> = assert(io.popen(helper.windows and "dir /b docs" or "ls docs"))
   for name in names:lines() do
     if name:find "%.md$" then list[#list + 1] = "docs/" .. name end
   end
@@ -52,14 +52,14 @@ local END = "-- end of block --\n"
 
 -- Run them one after another; what each has printed, to stdout and stderr.
 local function run(page, blocks)
-  local name = os.tmpname()
+  local name = helper.tmpname()
   local file = assert(io.open(name, "w"))
   for _, block in ipairs(blocks) do
     file:write(("assert(load(%q, %q))()\n"):format(block.text, "@" .. page))
     file:write(("io.write(%q)\nio.flush()\n"):format(END))
   end
   file:close()
-  local output <close> = assert(io.popen(("%s %s 2>&1"):format(lua, name)))
+  local output <close> = assert(io.popen(("%s %s 2>&1"):format(helper.lua, name)))
   local text = output:read "a"
   os.remove(name)
   local outputs = {}
@@ -70,7 +70,6 @@ end
 describe("The manual", function()
   for _, page in ipairs(pages()) do
     it("does what it says in " .. page, function()
-      assert(lua, "CONC_LUA should name the interpreter")
       local blocks = blocks_of(page)
       local outputs, text = run(page, blocks)
       for i, block in ipairs(blocks) do

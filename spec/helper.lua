@@ -16,6 +16,26 @@ local threading = require "conc.threading"
 
 local helper = {}
 
+--- Is this Windows, or Wine?
+helper.windows = package.config:sub(1, 1) == "\\"
+
+--- For a spec that cannot hold on Windows: leave it there, as pending, and say
+-- why.
+function helper.not_on_windows(reason)
+  if helper.windows then busted.pending("not on Windows: " .. reason) end
+end
+
+--- The interpreter for programs of their own, and what reads as empty there.
+helper.lua = os.getenv "CONC_LUA" or "lua5.4"
+helper.null = helper.windows and "NUL" or "/dev/null"
+
+--- The path of a new file, for the spec to write and to remove.
+function helper.tmpname()
+  local name = os.tmpname()
+  -- The C library's names are at the root of the drive.
+  return helper.windows and os.getenv "TEMP" .. "\\" .. name:match "[^\\]*$" or name
+end
+
 --- How long something may take that should happen at once: seconds.
 helper.patience = 60
 
@@ -146,7 +166,7 @@ exec bash -c '
   done']]
 
 local watchdog
-if package.config:sub(1, 1) == "/" then
+if not helper.windows then
   watchdog = io.popen(WATCHDOG:gsub("LIMIT", tostring(math.floor(LIMIT))), "w")
   watchdog:setvbuf "line"
 end
@@ -183,13 +203,13 @@ end
 -- @param code Lua source; sees `threading`, and `sync`, which is the same or
 -- what `module` names
 function helper.interrupted(code, module)
-  local path = os.tmpname()
+  helper.not_on_windows "Ctrl-C goes to all programs of a console, not to one"
+  local path = helper.tmpname()
   local file = assert(io.open(path, "w"))
   local sync = ("local sync = require 'conc.%s'\n"):format(module or "threading")
   file:write(PRELUDE, sync, code)
   file:close()
-  local lua = os.getenv "CONC_LUA" or "lua5.4"
-  local child = io.popen(("echo $$; exec %s %s 2>&1"):format(lua, path))
+  local child = io.popen(("echo $$; exec %s %s 2>&1"):format(helper.lua, path))
   local pid = child:read "l"
   local lines = {}
   for line in child:lines() do
@@ -226,7 +246,7 @@ end
 -- Open descriptors of this process, where the system shows them.
 local descriptors
 local has_lfs, lfs = pcall(require, "lfs")
-if has_lfs and lfs.attributes("/proc/self/fd", "mode") == "directory" then
+if has_lfs and not helper.windows and lfs.attributes("/proc/self/fd", "mode") == "directory" then
   function descriptors()
     local n = 0
     for _ in lfs.dir "/proc/self/fd" do n = n + 1 end

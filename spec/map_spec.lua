@@ -214,7 +214,7 @@ describe("map", function()
   end)
 
   it("takes the lines of a file", function()
-    local path = os.tmpname()
+    local path = helper.tmpname()
     local file = assert(io.open(path, "w"))
     for i = 1, 20 do file:write("line ", i, "\n") end
     file:close()

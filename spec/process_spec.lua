@@ -7,7 +7,7 @@ local methods = multiprocessing.get_all_start_methods()
 
 -- A file that a child writes and the parent reads.
 local function scratch()
-  local path = os.tmpname()
+  local path = helper.tmpname()
   return path, function()
     local file = assert(io.open(path))
     local text = file:read "a"
@@ -25,7 +25,7 @@ end)
 
 -- Run Lua code in an interpreter of its own; what it wrote, and how it ended.
 local function run(code, wrap)
-  local path = os.tmpname()
+  local path = helper.tmpname()
   write(path, code)
   local command = ("%s %s 2>&1"):format(os.getenv "CONC_LUA" or "lua5.4", path)
   local pipe = io.popen(wrap and wrap:format(command) or command)
@@ -500,7 +500,7 @@ for _, method in ipairs(methods) do
       assert.matches("daemonic processes may not have children", output(function()
         local mp = require "conc.multiprocessing"
         assert(not mp.current_process():daemon())
-        local path = os.tmpname()
+        local path = helper.tmpname()
         local p = mp.Process {
           daemon = true,
           target = function(to)
@@ -780,7 +780,7 @@ describe("Start methods", function()
   it("forkserver survives the death of its server", function()
     local text = run [[
       local mp = require "conc.multiprocessing".get_context "forkserver"
-      local path = os.tmpname()
+      local path = helper.tmpname()
       local p = mp.Process{target = function(to)
         local file = io.open(to, "w")
         file:write(io.open "/proc/self/stat":read "a":match "^%d+ %b() %S (%d+)")

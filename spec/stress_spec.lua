@@ -250,13 +250,12 @@ describe("#stress", function()
       q:put(1)
       %s]]
     local ends = {"", "os.exit(0, true)", "ex:shutdown()", "ex = nil collectgarbage()"}
-    local lua = os.getenv "CONC_LUA" or "lua5.4"
     for round = 1, helper.scale(100) do
-      local path = os.tmpname()
+      local path = helper.tmpname()
       local file = assert(io.open(path, "w"))
       file:write((program:format(ends[round % #ends + 1])))
       file:close()
-      local ok, how, code = os.execute(("%s %s"):format(lua, path))
+      local ok, how, code = os.execute(("%s %s"):format(helper.lua, path))
       os.remove(path)
       assert(ok, ("%s %s %s"):format(how, code, ends[round % #ends + 1]))
     end

@@ -30,11 +30,11 @@ end
 
 -- A script in a process of its own: stdout, stderr, and how it ended.
 local function script(text)
-  local path, errors = os.tmpname(), os.tmpname()
+  local path, errors = helper.tmpname(), helper.tmpname()
   local file <close> = assert(io.open(path, "w"))
   file:write(text)
   file:close()
-  local command = ("%s %s 2>%s </dev/null"):format(os.getenv "CONC_LUA", path, errors)
+  local command = ("%s %s 2>%s <%s"):format(helper.lua, path, errors, helper.null)
   local pipe = assert(io.popen(command))
   local out = pipe:read "a"
   local _, how, code = pipe:close()
@@ -289,7 +289,7 @@ describe("A thread's name", function()
     t:start():join()
   end)
 
-  local comm = io.open "/proc/self/comm"
+  local comm = not helper.windows and io.open "/proc/self/comm"
   if comm then
     comm:close()
 

@@ -42,7 +42,7 @@
 enum {
   LC_VERSION = 0x10, /* high nibble of the first byte */
   LC_PLAIN = 0x01,   /* flag: reading it can run nobody's code */
-  LC_WIDE = 0x02,    /* flag: it refers back, or nests deeper than LC_FEW */
+  LC_NESTED = 0x02,  /* flag: it refers back, or nests deeper than LC_FEW */
   LC_SMALLINT = 0x60,
   LC_SHORTSTR = 0x60,
   LC_SHORTMAX = 64,

@@ -147,7 +147,7 @@ static int read_all_of(lc_reader *r, conc_msg *m) {
   unsigned head = m->size == 0 ? 0 : *lc_read_take(r, 1);
   if ((head & 0xf0) != LC_VERSION)
     luaL_error(L, "corrupt message (not of this version)");
-  if (head & LC_WIDE)
+  if (head & LC_NESTED)
     lc_read_set_up(r);
   for (; r->p < r->end; n++) {
     if (n >= 8)

@@ -138,7 +138,7 @@ void lc_walk_drain(lua_State *L, lc_packer *pk) {
 }
 
 void lc_walk_flags(lc_packer *pk) {
-  unsigned flags = (pk->plain ? LC_PLAIN : 0) | (pk->wide ? LC_WIDE : 0);
+  unsigned flags = (pk->plain ? LC_PLAIN : 0) | (pk->wide ? LC_NESTED : 0);
   if (!pk->failed)
     pk->buf[0] = (unsigned char)(LC_VERSION | flags);
 }

@@ -20,7 +20,7 @@ static bool may_be_next(lua_State *L, int table, lua_Integer key) {
   return yes;
 }
 
-enum { LONG = 32, AT_ONCE = 8 };
+enum { MANY = 32, AT_ONCE = 8 };
 
 /*
  * The scalars that a long sequence begins with, by their index, which is twice
@@ -62,7 +62,7 @@ void lc_walk_begin_table(lua_State *L, lc_packer *pk, const void *key) {
   if (p != NULL)
     *p = LC_TABLE;
   lua_pushnil(L); /* the first key */
-  if (lua_rawlen(L, f->slot) >= LONG)
+  if (lua_rawlen(L, f->slot) >= MANY)
     long_sequence(L, pk, f);
 }
 

@@ -15,6 +15,11 @@
 #include <pthread.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__FreeBSD__) || defined(__DragonFly__)
+#include <pthread_np.h>
+#elif defined(__NetBSD__)
+#include <lwp.h>
+#endif
 
 #include "sys/shm.h"
 #include "sys/unix.h"
@@ -110,6 +115,14 @@ uint64_t conc_sys_tid(void) {
   uint64_t id = 0;
   pthread_threadid_np(NULL, &id);
   return id;
+#elif defined(__linux__)
+  return (uint64_t)gettid();
+#elif defined(__FreeBSD__) || defined(__DragonFly__)
+  return (uint64_t)pthread_getthreadid_np();
+#elif defined(__OpenBSD__)
+  return (uint64_t)getthrid();
+#elif defined(__NetBSD__)
+  return (uint64_t)_lwp_self();
 #else
   return (uint64_t)(uintptr_t)pthread_self();
 #endif

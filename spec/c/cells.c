@@ -352,7 +352,7 @@ int main(void) {
   if (env != NULL)
     scale = atof(env);
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-    alarm(WATCHDOG);
+    watchdog(WATCHDOG);
     tests[i]();
     CHECK(conc_obj_count() == 0);
   }

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #define CHECK(cond)                                                            \
   do {                                                                         \
@@ -13,5 +14,15 @@
       abort();                                                                 \
     }                                                                          \
   } while (0)
+
+/* End the process when it has not ended by then.  Windows has nothing like it:
+ * who runs the test there limits it. */
+static inline void watchdog(unsigned seconds) {
+#ifdef _WIN32
+  (void)seconds;
+#else
+  alarm(seconds);
+#endif
+}
 
 #endif

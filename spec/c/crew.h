@@ -115,7 +115,7 @@ static inline conc_parker *conc_parker_interrupted(void) {
 /* Run each under a watchdog, and see that it leaves nothing behind. */
 static inline void run_tests(void (*const tests[])(void), size_t n) {
   for (size_t i = 0; i < n; i++) {
-    alarm(WATCHDOG);
+    watchdog(WATCHDOG);
     tests[i]();
     CHECK(conc_obj_count() == 0);
   }

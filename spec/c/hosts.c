@@ -16,19 +16,12 @@
 #include <unistd.h>
 
 #include "base/object.h"
+#include "check.h"
 #include "lua/module.h"
 
 enum { WATCHDOG = 300, HOSTS = 8 };
 
 static double scale = 1;
-
-#define CHECK(cond)                                                            \
-  do {                                                                         \
-    if (!(cond)) {                                                             \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #cond);               \
-      abort();                                                                 \
-    }                                                                          \
-  } while (0)
 
 static int scaled(int n) {
   int m = (int)(n * scale);
@@ -229,7 +222,7 @@ static void test_foreign_thread(void) {
 
 static _Atomic int ended;
 
-static int tell(lua_State *L) {
+static int told(lua_State *L) {
   (void)L;
   ended++;
   return 0;
@@ -243,7 +236,7 @@ static int busy(lua_State *L) {
 }
 
 static int open_tell(lua_State *L) {
-  lua_pushcfunction(L, tell);
+  lua_pushcfunction(L, told);
   return 1;
 }
 
@@ -439,7 +432,7 @@ int main(void) {
   if (s != NULL && atof(s) > 0)
     scale = atof(s);
   setvbuf(stdout, NULL, _IONBF, 0);
-  alarm(WATCHDOG);
+  watchdog(WATCHDOG);
   static const struct {
     const char *name;
     void (*test)(void);

@@ -573,7 +573,7 @@ int main(void) {
     scale = atof(env);
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
     conc_time before = conc_sys_now();
-    alarm(WATCHDOG);
+    watchdog(WATCHDOG);
     tests[i]();
     CHECK(conc_obj_count() == 0);
     if (getenv("CONC_TIMES") != NULL)

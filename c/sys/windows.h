@@ -1,0 +1,60 @@
+#ifndef CONC_WINDOWS_H
+#define CONC_WINDOWS_H
+
+/*
+ * What the files of c/sys for Windows share; nobody else includes it, and they
+ * include it first: APR's headers leave alone what is there already.
+ */
+
+#ifndef _WIN32_WINNT
+#define _WIN32_WINNT 0x0602
+#endif
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+
+#include <winsock2.h>
+
+#include <ws2tcpip.h>
+
+#include <windows.h>
+
+#include <apr_errno.h>
+#include <wchar.h>
+
+/* ---- Errors ---- */
+
+/* Of the last call: as Unix has it, where that has a name for it. */
+apr_status_t conc_windows_error(void);
+apr_status_t conc_windows_socket_error(void);
+
+/* ---- Text ---- */
+
+/*
+ * Text to UTF-16, from the heap of the C library; NULL: no memory.  Ours is
+ * UTF-8; what comes from the C library (os.getenv, io.open) is in the system's
+ * code page, and is taken for that when it cannot be UTF-8.
+ */
+wchar_t *conc_windows_wide(const char *text);
+
+/* The other way; APR_ENOSPC. */
+apr_status_t conc_windows_narrow(char *text, size_t size, const wchar_t *wide);
+
+/* ---- Ends ---- */
+
+/*
+ * The exit code of a process that conc ended, less a signal's number: Windows
+ * has no signals, so the code says it.  (Python does the same.)
+ */
+enum { CONC_KILLED = 0x10000 };
+
+/* ---- Sockets ---- */
+
+/* What to call the socket that the handle stands for. */
+SOCKET conc_windows_socket(intptr_t h);
+
+/* ---- Processes ---- */
+
+/* Hear of the parent's interrupts, in a process that conc has started. */
+void conc_windows_hear_interrupts(void);
+
+#endif

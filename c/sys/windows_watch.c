@@ -1,0 +1,196 @@
+/*
+ * The watcher: one thread for the process, in WSAPoll, over all watches; a byte
+ * to a socket of its own, which is connected to itself, makes it look at the
+ * list again.  It is posix_watch.c in the words of Windows.
+ */
+
+#include "sys/windows.h"
+
+#include "sys/process.h"
+
+#include <process.h>
+#include <stdlib.h>
+
+enum { STACK = 256 << 10 };
+
+/* [l] under the lock */
+static struct {
+  SRWLOCK lock;
+  CONDITION_VARIABLE idle; /* nothing is running */
+  bool up;                 /* [l] */
+  SOCKET bell;             /* [c] once up */
+  conc_sys_watch **list;   /* [l] w->slot is its place; [0] is the bell's */
+  uint32_t n, room;        /* [l] */
+  conc_sys_watch *running; /* [l] */
+} watcher = {.lock = SRWLOCK_INIT, .idle = CONDITION_VARIABLE_INIT};
+
+static void ring(void) { (void)send(watcher.bell, "", 1, 0); }
+
+static void remove_locked(uint32_t i) {
+  conc_sys_watch *last = watcher.list[--watcher.n];
+  watcher.list[i] = last;
+  last->slot = i;
+}
+
+static WSAPOLLFD question(const conc_sys_watch *w) {
+  if (w == NULL)
+    return (WSAPOLLFD){.fd = watcher.bell, .events = POLLRDNORM};
+  return (WSAPOLLFD){.fd = (SOCKET)w->handle,
+                     .events =
+                       (SHORT)((w->events & CONC_READABLE ? POLLRDNORM : 0) |
+                               (w->events & CONC_WRITABLE ? POLLWRNORM : 0))};
+}
+
+/* What to ask for, in a block of the watcher's own. */
+static uint32_t collect(WSAPOLLFD **block, uint32_t *room) {
+  AcquireSRWLockExclusive(&watcher.lock);
+  uint32_t n = watcher.n;
+  if (n > *room) {
+    WSAPOLLFD *more = realloc(*block, watcher.room * sizeof *more);
+    if (more != NULL) {
+      *block = more;
+      *room = watcher.room;
+    }
+  }
+  n = n < *room ? n : *room; /* without memory: some wait longer */
+  for (uint32_t i = 0; i < n; i++)
+    (*block)[i] = question(watcher.list[i]);
+  ReleaseSRWLockExclusive(&watcher.lock);
+  return n;
+}
+
+/* The watch on that socket that stood at 'i' when it was asked for. */
+static conc_sys_watch *begin(uint32_t i, const WSAPOLLFD *p) {
+  AcquireSRWLockExclusive(&watcher.lock);
+  conc_sys_watch *w = i < watcher.n ? watcher.list[i] : NULL;
+  if (w != NULL && conc_windows_socket(w->handle) != p->fd)
+    w = NULL; /* another one took its place: it is asked for again */
+  watcher.running = w;
+  ReleaseSRWLockExclusive(&watcher.lock);
+  return w;
+}
+
+/* A watch that is over may be gone with its memory. */
+static void end(uint32_t i, const conc_sys_watch *w, bool more) {
+  AcquireSRWLockExclusive(&watcher.lock);
+  if (!more && i < watcher.n && watcher.list[i] == w)
+    remove_locked(i);
+  watcher.running = NULL;
+  WakeAllConditionVariable(&watcher.idle);
+  ReleaseSRWLockExclusive(&watcher.lock);
+}
+
+static void hear_bell(void) {
+  char rung[64];
+  while (recv(watcher.bell, rung, sizeof rung, 0) > 0)
+    ;
+}
+
+static unsigned __stdcall watch(void *arg) {
+  WSAPOLLFD *block = NULL;
+  uint32_t room = 0;
+  (void)arg;
+  conc_sys_name_thread("conc watcher");
+  for (;;) {
+    uint32_t n = collect(&block, &room);
+    if (WSAPoll(block, n, -1) < 0)
+      continue;
+    if (block[0].revents != 0)
+      hear_bell();
+    /* From the end: a removal moves the last. */
+    for (uint32_t i = n; i-- > 1;) {
+      conc_sys_watch *w = block[i].revents == 0 ? NULL : begin(i, &block[i]);
+      if (w != NULL)
+        end(i, w, w->ready(w));
+    }
+  }
+  return 0;
+}
+
+/* A datagram socket that hears itself. */
+static bool make_bell(void) {
+  struct sockaddr_in at = {.sin_family = AF_INET};
+  int size = sizeof at;
+  u_long nonblocking = 1;
+  WSADATA data;
+  if (WSAStartup(MAKEWORD(2, 2), &data) != 0)
+    return false;
+  SOCKET s =
+    WSASocketW(AF_INET, SOCK_DGRAM, IPPROTO_UDP, NULL, 0, WSA_FLAG_OVERLAPPED);
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  if (s != INVALID_SOCKET &&
+      SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0) &&
+      bind(s, (struct sockaddr *)&at, sizeof at) == 0 &&
+      getsockname(s, (struct sockaddr *)&at, &size) == 0 &&
+      connect(s, (struct sockaddr *)&at, sizeof at) == 0 &&
+      ioctlsocket(s, (long)FIONBIO, &nonblocking) == 0) {
+    watcher.bell = s;
+    return true;
+  }
+  if (s != INVALID_SOCKET)
+    (void)closesocket(s);
+  return false;
+}
+
+static bool widen_locked(void) {
+  uint32_t room = watcher.room == 0 ? 16 : 2 * watcher.room;
+  conc_sys_watch **list = realloc(watcher.list, room * sizeof *list);
+  if (list == NULL)
+    return false;
+  watcher.list = list;
+  watcher.room = room;
+  return true;
+}
+
+static apr_status_t set_up_locked(void) {
+  if (watcher.up)
+    return APR_SUCCESS;
+  watcher.n = 0;
+  if (watcher.room == 0 && !widen_locked())
+    return APR_ENOMEM;
+  watcher.list[watcher.n++] = NULL;
+  if (!make_bell())
+    return APR_EGENERAL;
+  uintptr_t thread = _beginthreadex(NULL, STACK, watch, NULL, 0, NULL);
+  if (thread == 0) {
+    (void)closesocket(watcher.bell);
+    return APR_ENOMEM;
+  }
+  (void)CloseHandle((HANDLE)thread);
+  watcher.up = true;
+  return APR_SUCCESS;
+}
+
+apr_status_t conc_sys_watch_start(conc_sys_watch *w) {
+  AcquireSRWLockExclusive(&watcher.lock);
+  apr_status_t st = set_up_locked();
+  if (st == APR_SUCCESS && watcher.n == watcher.room && !widen_locked())
+    st = APR_ENOMEM;
+  if (st == APR_SUCCESS) {
+    w->slot = watcher.n;
+    watcher.list[watcher.n++] = w;
+    ring();
+  }
+  ReleaseSRWLockExclusive(&watcher.lock);
+  return st;
+}
+
+bool conc_sys_watch_stop(conc_sys_watch *w) {
+  AcquireSRWLockExclusive(&watcher.lock);
+  while (watcher.running == w)
+    (void)SleepConditionVariableSRW(&watcher.idle, &watcher.lock, INFINITE, 0);
+  bool live = watcher.up && w->slot < watcher.n && watcher.list[w->slot] == w;
+  if (live) {
+    remove_locked(w->slot);
+    ring();
+  }
+  ReleaseSRWLockExclusive(&watcher.lock);
+  return live;
+}
+
+void conc_sys_watch_over(conc_sys_watch *w) {
+  AcquireSRWLockExclusive(&watcher.lock);
+  if (w->slot < watcher.n && watcher.list[w->slot] == w)
+    remove_locked(w->slot);
+  ReleaseSRWLockExclusive(&watcher.lock);
+}
