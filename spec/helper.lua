@@ -21,8 +21,10 @@ helper.windows = package.config:sub(1, 1) == "\\"
 
 --- For a spec that cannot hold on Windows: leave it there, as pending, and say
 -- why.
+local current -- the spec that runs
+
 function helper.not_on_windows(reason)
-  if helper.windows then busted.pending("not on Windows: " .. reason) end
+  if helper.windows then current.env.pending("not on Windows: " .. reason) end
 end
 
 --- The interpreter for programs of their own, and what reads as empty there.
@@ -300,7 +302,6 @@ end
 
 -- After the last spec; before this one, with what its before_each has made.
 local resting, base
-local current
 
 local function begin(element)
   current = element

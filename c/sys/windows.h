@@ -19,6 +19,7 @@
 #include <windows.h>
 
 #include <apr_errno.h>
+#include <stdbool.h>
 #include <wchar.h>
 
 /* ---- Errors ---- */
@@ -49,8 +50,16 @@ enum { CONC_KILLED = 0x10000 };
 
 /* ---- Sockets ---- */
 
+/* Make the library of sockets ready. */
+apr_status_t conc_windows_sockets(void);
+
 /* What to call the socket that the handle stands for. */
 SOCKET conc_windows_socket(intptr_t h);
+
+/* Sockets that were hung up and are not closed (windows_watch.c). */
+void conc_windows_note_hung(intptr_t h);
+void conc_windows_forget_hung(intptr_t h);
+bool conc_windows_hung(intptr_t h);
 
 /* ---- Processes ---- */
 

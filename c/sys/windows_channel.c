@@ -12,7 +12,7 @@
 #include <stdlib.h>
 
 /* Counted by the system, so that once more does no harm. */
-static apr_status_t sockets_ready(void) {
+apr_status_t conc_windows_sockets(void) {
   static conc_word ready;
   WSADATA data;
   if (atomic_load(&ready) != 0)
@@ -73,7 +73,7 @@ static void set_up(SOCKET s) {
 }
 
 apr_status_t conc_sys_channel(conc_handle ends[2]) {
-  apr_status_t st = sockets_ready();
+  apr_status_t st = conc_windows_sockets();
   if (st != APR_SUCCESS)
     return st;
   SOCKET listener = new_socket(), pair[2] = {new_socket(), INVALID_SOCKET};
@@ -169,15 +169,30 @@ void conc_sys_close(conc_handle h) {
   SOCKET s = (SOCKET)h;
   if (h == CONC_NO_HANDLE)
     return;
+  conc_windows_forget_hung(h);
   if (atomic_load(&adopted.n) != 0 && forget(h, &s))
     (void)CloseHandle((HANDLE)h);
   (void)closesocket(s);
+}
+
+void conc_sys_private(conc_handle h) {
+  (void)SetHandleInformation((HANDLE)h, HANDLE_FLAG_INHERIT, 0);
+}
+
+apr_status_t conc_sys_copy(conc_handle h, conc_handle *out) {
+  SOCKET s = make_again((conc_handle)conc_windows_socket(h));
+  if (s == INVALID_SOCKET)
+    return conc_windows_socket_error();
+  set_up(s);
+  *out = (conc_handle)s;
+  return APR_SUCCESS;
 }
 
 /* ---- Moving bytes ---- */
 
 void conc_sys_hang_up(conc_handle h) {
   (void)shutdown(conc_windows_socket(h), SD_BOTH);
+  conc_windows_note_hung(h);
 }
 
 static int length(size_t n) { return n > INT_MAX ? INT_MAX : (int)n; }
@@ -185,7 +200,7 @@ static int length(size_t n) { return n > INT_MAX ? INT_MAX : (int)n; }
 /* In a child the sockets were set up by others, but not the library. */
 apr_status_t conc_sys_read(conc_handle h, void *p, size_t *n) {
   int got;
-  apr_status_t st = sockets_ready();
+  apr_status_t st = conc_windows_sockets();
   if (st != APR_SUCCESS)
     return st;
   do
@@ -199,7 +214,7 @@ apr_status_t conc_sys_read(conc_handle h, void *p, size_t *n) {
 
 apr_status_t conc_sys_write(conc_handle h, const void *p, size_t *n) {
   int put;
-  apr_status_t st = sockets_ready();
+  apr_status_t st = conc_windows_sockets();
   if (st != APR_SUCCESS)
     return st;
   do
@@ -213,6 +228,8 @@ apr_status_t conc_sys_write(conc_handle h, const void *p, size_t *n) {
 
 void conc_sys_await(conc_handle h, unsigned events) {
   WSAPOLLFD p = {.fd = conc_windows_socket(h)};
+  if (conc_windows_hung(h))
+    return;
   p.events = (SHORT)((events & CONC_READABLE ? POLLRDNORM : 0) |
                      (events & CONC_WRITABLE ? POLLWRNORM : 0));
   (void)WSAPoll(&p, 1, -1);

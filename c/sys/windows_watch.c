@@ -2,6 +2,9 @@
  * The watcher: one thread for the process, in WSAPoll, over all watches; a byte
  * to a socket of its own, which is connected to itself, makes it look at the
  * list again.  It is posix_watch.c in the words of Windows.
+ *
+ * A socket that is shut down on this side is not readable to WSAPoll, as it is
+ * elsewhere.  So those are remembered until they are closed.
  */
 
 #include "sys/windows.h"
@@ -16,12 +19,14 @@ enum { STACK = 256 << 10 };
 /* [l] under the lock */
 static struct {
   SRWLOCK lock;
-  CONDITION_VARIABLE idle; /* nothing is running */
-  bool up;                 /* [l] */
-  SOCKET bell;             /* [c] once up */
-  conc_sys_watch **list;   /* [l] w->slot is its place; [0] is the bell's */
-  uint32_t n, room;        /* [l] */
-  conc_sys_watch *running; /* [l] */
+  CONDITION_VARIABLE idle;  /* nothing is running */
+  bool up;                  /* [l] */
+  SOCKET bell;              /* [c] once up */
+  conc_sys_watch **list;    /* [l] w->slot is its place; [0] is the bell's */
+  uint32_t n, room;         /* [l] */
+  conc_sys_watch *running;  /* [l] */
+  conc_handle *hung;        /* [l] hung up, and not yet closed */
+  uint32_t nhung, hungroom; /* [l] */
 } watcher = {.lock = SRWLOCK_INIT, .idle = CONDITION_VARIABLE_INIT};
 
 static void ring(void) { (void)send(watcher.bell, "", 1, 0); }
@@ -39,6 +44,27 @@ static WSAPOLLFD question(const conc_sys_watch *w) {
                      .events =
                        (SHORT)((w->events & CONC_READABLE ? POLLRDNORM : 0) |
                                (w->events & CONC_WRITABLE ? POLLWRNORM : 0))};
+}
+
+static bool hung_locked(conc_handle h) {
+  for (uint32_t i = 0; i < watcher.nhung; i++)
+    if (watcher.hung[i] == h)
+      return true;
+  return false;
+}
+
+/* Those hung up are at their end, whatever the system says; are there any? */
+static bool find_hung(WSAPOLLFD *block, uint32_t n) {
+  bool any = false;
+  AcquireSRWLockShared(&watcher.lock);
+  for (uint32_t i = 1; watcher.nhung > 0 && i < n && i < watcher.n; i++)
+    if (hung_locked(watcher.list[i]->handle) &&
+        conc_windows_socket(watcher.list[i]->handle) == block[i].fd) {
+      block[i].revents = POLLHUP;
+      any = true;
+    }
+  ReleaseSRWLockShared(&watcher.lock);
+  return any;
 }
 
 /* What to ask for, in a block of the watcher's own. */
@@ -93,8 +119,9 @@ static unsigned __stdcall watch(void *arg) {
   conc_sys_name_thread("conc watcher");
   for (;;) {
     uint32_t n = collect(&block, &room);
-    if (WSAPoll(block, n, -1) < 0)
+    if (WSAPoll(block, n, find_hung(block, n) ? 0 : -1) < 0)
       continue;
+    (void)find_hung(block, n);
     if (block[0].revents != 0)
       hear_bell();
     /* From the end: a removal moves the last. */
@@ -159,6 +186,39 @@ static apr_status_t set_up_locked(void) {
   (void)CloseHandle((HANDLE)thread);
   watcher.up = true;
   return APR_SUCCESS;
+}
+
+/* Without memory the watch on this one ends when the other side hears of it. */
+void conc_windows_note_hung(conc_handle h) {
+  AcquireSRWLockExclusive(&watcher.lock);
+  if (watcher.nhung == watcher.hungroom) {
+    uint32_t room = watcher.hungroom == 0 ? 16 : 2 * watcher.hungroom;
+    conc_handle *list = realloc(watcher.hung, room * sizeof *list);
+    if (list != NULL) {
+      watcher.hung = list;
+      watcher.hungroom = room;
+    }
+  }
+  if (watcher.nhung < watcher.hungroom && !hung_locked(h))
+    watcher.hung[watcher.nhung++] = h;
+  if (watcher.up)
+    ring();
+  ReleaseSRWLockExclusive(&watcher.lock);
+}
+
+void conc_windows_forget_hung(conc_handle h) {
+  AcquireSRWLockExclusive(&watcher.lock);
+  for (uint32_t i = 0; i < watcher.nhung; i++)
+    if (watcher.hung[i] == h)
+      watcher.hung[i] = watcher.hung[--watcher.nhung];
+  ReleaseSRWLockExclusive(&watcher.lock);
+}
+
+bool conc_windows_hung(conc_handle h) {
+  AcquireSRWLockShared(&watcher.lock);
+  bool hung = hung_locked(h);
+  ReleaseSRWLockShared(&watcher.lock);
+  return hung;
 }
 
 apr_status_t conc_sys_watch_start(conc_sys_watch *w) {
