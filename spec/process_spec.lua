@@ -27,7 +27,7 @@ end)
 local function run(code, wrap)
   local path = helper.tmpname()
   write(path, code)
-  local command = ("%s %s 2>&1"):format(os.getenv "CONC_LUA" or "lua5.4", path)
+  local command = ("%s %s 2>&1"):format(helper.lua, path)
   local pipe = io.popen(wrap and wrap:format(command) or command)
   local text = pipe:read "a"
   local _, how, status = pipe:close()
@@ -330,6 +330,7 @@ for _, method in ipairs(methods) do
     end)
 
     it("inherits no descriptor but those it needs", function()
+      helper.not_on_windows "there are handles, and nothing lists them"
       if not io.open "/proc/self/fd/0" then return pending "no /proc" end
       local file <close> = assert(io.open "/dev/null") -- luacheck: ignore 211
       local text = output(function()
@@ -453,6 +454,7 @@ for _, method in ipairs(methods) do
     end)
 
     it("ends when its parent is killed", function()
+      helper.not_on_windows "there is no command kill"
       local path, read = scratch()
       local _, how = run(([[
         local mp = require "conc.multiprocessing".get_context %q
@@ -471,6 +473,7 @@ for _, method in ipairs(methods) do
     end)
 
     it("ends a busy child when its parent is killed", function()
+      helper.not_on_windows "there is no command kill"
       local path, read = scratch()
       run(([[
         local mp = require "conc.multiprocessing".get_context %q
@@ -497,10 +500,9 @@ for _, method in ipairs(methods) do
     end)
 
     it("as a daemon may not have children", function()
-      assert.matches("daemonic processes may not have children", output(function()
+      assert.matches("daemonic processes may not have children", output(function(path)
         local mp = require "conc.multiprocessing"
         assert(not mp.current_process():daemon())
-        local path = helper.tmpname()
         local p = mp.Process {
           daemon = true,
           target = function(to)
@@ -518,7 +520,7 @@ for _, method in ipairs(methods) do
         file:close()
         os.remove(path)
         return text
-      end))
+      end, helper.tmpname()))
     end)
 
     it("is interrupted like a program by Ctrl-C", function()
@@ -704,6 +706,7 @@ describe("The interpreter of child processes", function()
   end)
 
   it("may be named in the environment", function()
+    helper.not_on_windows "its shell sets variables in another way"
     local text = run([[
       local mp = require "conc.multiprocessing"
       print(pcall(function() mp.Process():start() end))
@@ -712,8 +715,9 @@ describe("The interpreter of child processes", function()
   end)
 
   it("is found without help", function()
+    helper.not_on_windows "it is called lua there"
     -- Where lua5.4 is what CONC_LUA names (a sanitizer's needs a wrapper).
-    local folder = os.tmpname()
+    local folder = helper.tmpname()
     os.remove(folder)
     os.execute("mkdir " .. folder)
     os.execute(("ln -s '%s' %s/lua5.4"):format(os.getenv "CONC_LUA", folder))
@@ -732,6 +736,15 @@ describe("The interpreter of child processes", function()
 end)
 
 describe("Start methods", function()
+  if helper.windows then
+    it("are spawn only, on Windows", function()
+      assert.same({"spawn"}, multiprocessing.get_all_start_methods())
+      assert.error_matches(function() multiprocessing.get_context "forkserver" end,
+        "'spawn' expected")
+    end)
+    return
+  end
+
   it("are spawn and forkserver", function()
     assert.same({"spawn", "forkserver"}, multiprocessing.get_all_start_methods())
     assert.equal("spawn", multiprocessing.get_start_method())

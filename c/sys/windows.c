@@ -171,6 +171,12 @@ void conc_sys_mask_signals(struct conc_sys_mask *old) { (void)old; }
 void conc_sys_unmask_signals(const struct conc_sys_mask *old) { (void)old; }
 
 /*
+ * What a console's handler does, it does in a thread that the system makes, as
+ * any thread of a host that conc does not know.
+ */
+bool conc_sys_handles_signals(void) { return false; }
+
+/*
  * lua_close unloads every C library that its state loaded.  A thread that
  * outlives the state would then run unmapped code.
  */

@@ -42,6 +42,8 @@ local function check(fn, options, known)
   return options
 end
 
+local windows = package.config:sub(1, 1) == "\\"
+
 -- What an address means: a path, or a host and a port.
 local function resolve(fn, options)
   local address, family = options.address, options.family
@@ -50,7 +52,7 @@ local function resolve(fn, options)
       .. "got '%s')"):format(fn, family), 3)
   end
   if address == nil then
-    if family == "AF_INET" then return nil, "localhost", 0 end
+    if family == "AF_INET" or (windows and not family) then return nil, "localhost", 0 end
     local name = os.tmpname()
     os.remove(name)
     return name

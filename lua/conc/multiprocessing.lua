@@ -29,14 +29,15 @@ multiprocessing.SharedMemoryManager =
 
 -- Start methods ------------------------------------------------------------
 
-local methods = {"spawn", "forkserver"}
+-- Windows cannot copy a process.
+local methods = {"spawn", package.config:sub(1, 1) == "/" and "forkserver" or nil}
 
 local function check_method(method, name)
   for _, known in ipairs(methods) do
     if method == known then return method end
   end
-  error(("bad argument #1 to '%s' (method: 'spawn' or 'forkserver' expected, "
-    .. "got %s)"):format(name, type(method) == "string" and "'" .. method .. "'"
+  error(("bad argument #1 to '%s' (method: '%s' expected, got %s)")
+    :format(name, table.concat(methods, "' or '"), type(method) == "string" and "'" .. method .. "'"
     or type(method)), 3)
 end
 
