@@ -194,6 +194,7 @@ local windows = {
   "c/sys/windows_command.c",
   "c/sys/windows_shm.c",
   "c/sys/windows_spawn.c",
+  "c/sys/windows_stream.c",
   "c/sys/windows_wait.c",
   "c/sys/windows_watch.c",
 }
@@ -215,7 +216,7 @@ local modules = {
 }
 -- ----
 
-local function core(system, libraries)
+local function core(system, libraries, defines)
   local sources = {}
   local function add(list)
     for i = 1, #list do sources[#sources + 1] = list[i] end
@@ -225,6 +226,7 @@ local function core(system, libraries)
   return {
     sources = sources,
     libraries = libraries,
+    defines = defines,
     incdirs = {
       "c", "$(APR_INCDIR)/apr-1.0", "$(APR_INCDIR)/apr-1", "$(APR_INCDIR)",
     },
@@ -234,8 +236,8 @@ end
 
 -- Platforms are merged item by item, unix before linux: a list of sources
 -- overrides another one only if it is as long: linux and posix have as many.
-local function on(system, libraries)
-  return {modules = {["conc.core"] = core(system, libraries)}}
+local function on(system, libraries, defines)
+  return {modules = {["conc.core"] = core(system, libraries, defines)}}
 end
 
 for i = 1, #unix do
@@ -256,7 +258,12 @@ build = {
   platforms = {
     unix = on(posix, {"apr-1", "pthread"}),
     linux = on(linux, {"apr-1", "pthread"}),
-    windows = on(windows, {"apr-1"}),
+    -- APR's static library, and what that needs.  Microsoft's compiler wants
+    -- flags that a rockspec cannot give: see docs/platforms.md.
+    windows = on(windows, {
+      "apr-1", "synchronization", "ws2_32", "mswsock", "rpcrt4", "advapi32",
+      "shell32", "iphlpapi",
+    }, {"APR_DECLARE_STATIC"}),
   },
 }
 

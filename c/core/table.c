@@ -101,9 +101,7 @@ static void release_chain(conc_node *n) {
 
 /* ---- Buckets ---- */
 
-static unsigned top_bit(size_t n) {
-  return 63u - (unsigned)__builtin_clzll((unsigned long long)n);
-}
+static unsigned top_bit(size_t n) { return conc_sys_top_bit((uint64_t)n); }
 
 static conc_node **bucket(conc_table *t, size_t b) {
   if (b < FIRST)

@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#if defined(_MSC_VER)
+#include <intrin.h>
+#endif
 
 /* A word that threads wait on. */
 typedef _Atomic uint32_t conc_word;
@@ -78,9 +81,22 @@ static inline void conc_sys_prefetch(const void *p) {
 #endif
 }
 
+/* The number of the highest bit that is set; n > 0. */
+static inline unsigned conc_sys_top_bit(uint64_t n) {
+#if defined(_MSC_VER)
+  unsigned long at;
+  (void)_BitScanReverse64(&at, n);
+  return at;
+#else
+  return 63u - (unsigned)__builtin_clzll((unsigned long long)n);
+#endif
+}
+
 /* Tell the processor that this is a spin loop. */
 static inline void conc_sys_pause(void) {
-#if defined(__x86_64__) || defined(__i386__)
+#if defined(_MSC_VER) && (defined(_M_X64) || defined(_M_IX86))
+  _mm_pause();
+#elif defined(__x86_64__) || defined(__i386__)
   __builtin_ia32_pause();
 #elif defined(__aarch64__) || defined(__arm__)
   __asm__ __volatile__("yield");
