@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "sys/sys.h"
 
 enum { FIRST = CONC_TABLE_FIRST, FIRST_BITS = 3 };
 

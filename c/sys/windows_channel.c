@@ -269,8 +269,9 @@ apr_status_t conc_sys_forks_serve(conc_handle channel, conc_handle *given) {
   return APR_ENOTIMPL;
 }
 
-apr_status_t conc_sys_forks_ask(conc_handle channel, conc_handle give) {
-  (void)channel, (void)give;
+apr_status_t conc_sys_forks_ask(conc_handle channel, conc_handle give,
+                                conc_handle more) {
+  (void)channel, (void)give, (void)more;
   return APR_ENOTIMPL;
 }
 
