@@ -226,6 +226,17 @@ apr_status_t conc_sys_write(conc_handle h, const void *p, size_t *n) {
   return APR_SUCCESS;
 }
 
+/* A pipe that nobody empties cannot be told from another one: this may wait. */
+void conc_sys_write_error(const char *p, size_t n) {
+  HANDLE out = GetStdHandle(STD_ERROR_HANDLE);
+  DWORD put = 0;
+  while (n > 0 && WriteFile(out, p, n < 512 ? (DWORD)n : 512, &put, NULL) &&
+         put > 0) {
+    p += put;
+    n -= put;
+  }
+}
+
 void conc_sys_await(conc_handle h, unsigned events) {
   WSAPOLLFD p = {.fd = conc_windows_socket(h)};
   if (conc_windows_hung(h))
