@@ -102,7 +102,7 @@ describe("Threads that wait for each other", function()
   end)
 
   it("end the program at its end, with an error for each", function()
-    local path = os.tmpname()
+    local path = helper.tmpname()
     local file = assert(io.open(path, "w"))
     file:write [[
       local conc = require "conc"

@@ -125,7 +125,7 @@ end)
 describe("#stress A process without room", function()
   -- Run Lua code under a limit of the shell's.
   local function run(limit, code)
-    local path = os.tmpname()
+    local path = helper.tmpname()
     local file = assert(io.open(path, "w"))
     file:write(code)
     file:close()
