@@ -343,8 +343,8 @@ for _, method in ipairs(methods) do
       local sockets = 0
       for number, to in text:gmatch " (%d+) %-> ([^\n]+)" do
         if tonumber(number) > 2 then
-          assert(to:find "^socket:" or to:find "^/memfd:conc" or to:find "eventpoll"
-            or to:find "^pipe:", text)
+          assert(to:find "^socket:" or to:find "^/memfd:conc" or to:find "^/dev/shm/conc"
+            or to:find "eventpoll" or to:find "^pipe:", text)
           if to:find "^socket:" then sockets = sockets + 1 end
         end
       end
