@@ -242,6 +242,12 @@ static void run_inside(lua_State *co, lc_state *S, conc_future *f) {
   S->running = outer;
 }
 
+/* This worker takes no more tasks for a while: somebody else should. */
+static void pass_on(const conc_worker *w) {
+  if (w != NULL && conc_pool_ready(w->pool))
+    conc_gate_notify(conc_pool_gate(w->pool));
+}
+
 /*
  * Run one task of the worker's executor, if there is one to run.  Husks count:
  * the gate is open while there are any, and taking is what removes them.
@@ -253,6 +259,8 @@ static bool help(lua_State *L, lc_state *S, const lc_goal *g, bool any) {
   luaL_checkstack(L, 4, NULL);
   lua_State *co = lua_newthread(L); /* may raise: before f is started */
   conc_future *f = g->claim(g->arg, w);
+  if (f != NULL)
+    pass_on(w);
   if (f == NULL && any)
     (void)conc_pool_take(w, &f, S->self, CONC_NOW);
   if (f != NULL)
@@ -281,7 +289,11 @@ static bool either(const void *arg) {
   return t->g->ready(t->g->arg) || conc_pool_ready(t->p);
 }
 
-/* Sleep until the goal may be ready, or there may be a task in the pool. */
+/*
+ * Sleep until the goal may be ready, or there may be a task in the pool.  Who
+ * was woken for a task and does not take it has to pass that on: see pass_on,
+ * and spec/models/helping.pml.
+ */
 static apr_status_t sleep_on_both(lc_state *S, const lc_goal *g,
                                   conc_time deadline) {
   conc_pool *p = S->pooled->pool;
@@ -298,8 +310,6 @@ static apr_status_t sleep_on_both(lc_state *S, const lc_goal *g,
     st = conc_wait_any(list, 2, &which, S->self, deadline);
   conc_gate_leave(gate, st == APR_SUCCESS && which == 1);
   unprepare(g, st == APR_SUCCESS && which == 0);
-  if (g->ready(g->arg) && conc_pool_ready(p))
-    conc_gate_notify(gate); /* for somebody who takes it */
   return st;
 }
 
@@ -359,6 +369,7 @@ apr_status_t lc_await(lua_State *L, const lc_goal *g, conc_time deadline) {
       return g->ready(g->arg) ? APR_SUCCESS : st;
     (void)lc_again(L, st);
   }
+  pass_on(S->pooled);
   return APR_SUCCESS;
 }
 
