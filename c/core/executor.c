@@ -335,7 +335,8 @@ static apr_status_t refuse(conc_pool *p) {
 }
 
 apr_status_t conc_pool_submit(conc_pool *p, conc_future *f) {
-  f->home = &p->home;
+  /* Relaxed: nobody else has it yet. */
+  atomic_store_explicit(&f->home, &p->home, memory_order_relaxed);
   f->bounded = p->conf.max_pending != 0;
   conc_retain(&f->obj);
   if (!conc_tasks_add(&p->tasks, f)) {

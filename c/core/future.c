@@ -147,8 +147,9 @@ static bool final(uint32_t v) { return (v & STATE) >= CONC_FUTURE_CANCELLED; }
  */
 static void tell_home(conc_future *f, bool cancelled) {
   conc_mutex_lock(lock_of(f));
-  if (f->home != NULL)
-    f->home->left(f->home, cancelled);
+  conc_home *home = f->home;
+  if (home != NULL)
+    home->left(home, cancelled);
   conc_mutex_unlock(lock_of(f));
 }
 

@@ -59,16 +59,17 @@ typedef struct conc_runner {
  */
 struct conc_future {
   conc_obj obj;
-  conc_word word;         /* [a] the state and some bits, see future.c */
-  uint8_t place;          /* [c] in its row, from 1; 0: it is alone */
-  uint8_t kind;           /* [c] what the task is, to the layer above */
-  bool quiet;             /* [c] nobody need look at its error */
-  bool bounded;           /* [c] its home counts what is pending */
-  conc_msg msg;           /* [o] the task; values; error value and traceback */
-  conc_link *links;       /* [s] a ring; the first */
-  conc_future *next;      /* of the list of tasks it is in */
-  struct conc_home *home; /* [s] where it was submitted, or NULL */
-  _Atomic(conc_runner *) runner; /* [a] while it runs */
+  conc_word word;    /* [a] the state and some bits, see future.c */
+  uint8_t place;     /* [c] in its row, from 1; 0: it is alone */
+  uint8_t kind;      /* [c] what the task is, to the layer above */
+  bool quiet;        /* [c] nobody need look at its error */
+  bool bounded;      /* [c] its home counts what is pending */
+  conc_msg msg;      /* [o] the task; values; error value and traceback */
+  conc_link *links;  /* [s] a ring; the first */
+  conc_future *next; /* of the list of tasks it is in */
+  _Atomic(struct conc_home *) home; /* [s], read by anybody: where it was
+                                       submitted, or NULL */
+  _Atomic(conc_runner *) runner;    /* [a] while it runs */
 };
 
 _Static_assert(sizeof(conc_future) <= 2 * CONC_LINE, "two cache lines");
