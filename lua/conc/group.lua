@@ -156,6 +156,7 @@ local function wait_all(self)
   if ok then return end
   self.members:cancel()
   core.shield(self.members.wait, self.members)
+  settle(self)
   error(err, 0)
 end
 
