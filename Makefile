@@ -69,8 +69,8 @@ LINK_SO := -shared -static-libgcc
 LIBS := $(APR_LIBS) -lsynchronization
 SO_LIBS := $(LUA_LIBS) $(LIBS)
 LINK_EXE := -static -lpthread # mingw-w64 has that too
-# These fork to have several processes; the specs in Lua spawn them.
-NOT_TESTED := $(shell grep -l 'family\.h' spec/c/*.c)
+# These fork to have several processes, or send signals; specs in Lua spawn them.
+NOT_TESTED := $(shell grep -l 'family\.h\|SIGUSR1' spec/c/*.c)
 else ifeq ($(UNAME),Darwin)
 SO := so
 LINK_SO := -bundle -undefined dynamic_lookup

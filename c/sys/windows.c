@@ -176,6 +176,11 @@ void conc_sys_unmask_signals(const struct conc_sys_mask *old) { (void)old; }
  */
 bool conc_sys_handles_signals(void) { return false; }
 
+bool conc_sys_stderr_is_terminal(void) {
+  DWORD mode;
+  return GetConsoleMode(GetStdHandle(STD_ERROR_HANDLE), &mode);
+}
+
 /*
  * lua_close unloads every C library that its state loaded.  A thread that
  * outlives the state would then run unmapped code.

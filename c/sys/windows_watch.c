@@ -112,7 +112,7 @@ static void hear_bell(void) {
     ;
 }
 
-static unsigned __stdcall watch(void *arg) {
+static void *watch(void *arg) {
   WSAPOLLFD *block = NULL;
   uint32_t room = 0;
   (void)arg;
@@ -131,8 +131,38 @@ static unsigned __stdcall watch(void *arg) {
         end(i, w, w->ready(w));
     }
   }
+  return NULL;
+}
+
+/* ---- Threads ---- */
+
+struct task {
+  void *(*run)(void *);
+  void *arg;
+};
+
+static unsigned __stdcall run_task(void *arg) {
+  struct task t = *(struct task *)arg;
+  free(arg);
+  (void)t.run(t.arg);
   return 0;
 }
+
+apr_status_t conc_sys_helper(void *(*run)(void *), void *arg) {
+  struct task *t = malloc(sizeof *t);
+  if (t == NULL)
+    return APR_ENOMEM;
+  *t = (struct task){run, arg};
+  uintptr_t thread = _beginthreadex(NULL, STACK, run_task, t, 0, NULL);
+  if (thread == 0) {
+    free(t);
+    return APR_ENOMEM;
+  }
+  (void)CloseHandle((HANDLE)thread);
+  return APR_SUCCESS;
+}
+
+/* ---- Watches ---- */
 
 /* A datagram socket that hears itself. */
 static bool make_bell(void) {
@@ -178,12 +208,11 @@ static apr_status_t set_up_locked(void) {
   watcher.list[watcher.n++] = NULL;
   if (!make_bell())
     return APR_EGENERAL;
-  uintptr_t thread = _beginthreadex(NULL, STACK, watch, NULL, 0, NULL);
-  if (thread == 0) {
+  apr_status_t st = conc_sys_helper(watch, NULL);
+  if (st != APR_SUCCESS) {
     (void)closesocket(watcher.bell);
-    return APR_ENOMEM;
+    return st;
   }
-  (void)CloseHandle((HANDLE)thread);
   watcher.up = true;
   return APR_SUCCESS;
 }
