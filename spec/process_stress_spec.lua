@@ -86,6 +86,7 @@ end
 
 describe("#stress Connections", function()
   it("survive clients that die at any moment", function()
+    helper.not_on_windows "libsodium is not built for it"
     local random = generator(3)
     local listener <close> = multiprocessing.Listener {authkey = "k"}
     local good = 0
@@ -137,6 +138,7 @@ describe("#stress A process without room", function()
   end
 
   it("of descriptors gets an error, and works when there is room again", function()
+    helper.not_on_windows "there is no ulimit"
     local text = run("ulimit -n 64", [[
       local mp = require "conc.multiprocessing"
       local function wait() require "conc".sleep(100) end
