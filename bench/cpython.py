@@ -3,6 +3,7 @@
     python3 bench/cpython.py [case ...]
 """
 
+import multiprocessing
 import queue
 import statistics
 import sys
@@ -124,6 +125,77 @@ def one_way():
     millions("triples", through(queue.Queue, triples), 100_000)
 
 
+def process_echo(there, back, n):
+    for _ in range(n):
+        back.put(there.get())
+
+
+def pipe_echo(conn, n):
+    for _ in range(n):
+        conn.send(conn.recv())
+
+
+def process_drain(q, ready, n):
+    ready.put(True)
+    for _ in range(n):
+        q.get()
+    ready.put(True)
+
+
+def process_queue():
+    mp = multiprocessing.get_context("spawn")
+
+    def round_trips(n):
+        there, back = mp.Queue(), mp.Queue()
+        partner = mp.Process(target=process_echo, args=(there, back, n + 1))
+        partner.start()
+        there.put(0)
+        back.get()
+        start = time.perf_counter()
+        for i in range(n):
+            there.put(i)
+            back.get()
+        seconds = time.perf_counter() - start
+        partner.join()
+        return seconds
+
+    def pipe_round_trips(n):
+        mine, theirs = mp.Pipe()
+        partner = mp.Process(target=pipe_echo, args=(theirs, n + 1))
+        partner.start()
+        mine.send(0)
+        mine.recv()
+        start = time.perf_counter()
+        for i in range(n):
+            mine.send(i)
+            mine.recv()
+        seconds = time.perf_counter() - start
+        partner.join()
+        return seconds
+
+    def through_process(item):
+        def work(n):
+            q, ready = mp.Queue(), mp.Queue()
+            consumer = mp.Process(target=process_drain, args=(q, ready, n))
+            consumer.start()
+            ready.get()
+            start = time.perf_counter()
+            for _ in range(n):
+                q.put(item)
+            ready.get()
+            seconds = time.perf_counter() - start
+            consumer.join()
+            return seconds
+
+        return work
+
+    size = 64 << 20
+    show("ping_pong", each(round_trips, 1000) * 1e6, "us")
+    show("pipe_ping_pong", each(pipe_round_trips, 1000) * 1e6, "us")
+    millions("integers", through_process(1), 20_000)
+    show("string", size / each(through_process("x" * size), 4) / 1e9, "GB/s")
+
+
 def string():
     """CPython's threads share one heap: nothing is carried."""
     show("string", "by-reference", "GB/s")
@@ -205,7 +277,17 @@ def cells():
     nanoseconds("Dict_add", dict_add)
 
 
-CASES = (thread_start, lock, ping_pong, one_way, string, table, tasks, cells)
+CASES = (
+    thread_start,
+    lock,
+    ping_pong,
+    one_way,
+    process_queue,
+    string,
+    table,
+    tasks,
+    cells,
+)
 
 if __name__ == "__main__":
     for case in CASES:

@@ -29,6 +29,8 @@
  *
  * A chunk is left only when put_at is another, which is written before the
  * first message in it is in: so head != tail and head == end lead forward.
+ *
+ * spec/models/ring.pml is this in Promela.
  */
 
 #include "ipc/chunk.h"

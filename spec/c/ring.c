@@ -342,6 +342,12 @@ typedef struct chaos {
   _Atomic unsigned char seen[MOST_ITEMS];
 } chaos;
 
+static void leave(conc_squeue *q, conc_proxy *box, conc_parker *self) {
+  conc_release(&q->proxy.obj);
+  conc_release(&box->obj);
+  conc_parker_free(self);
+}
+
 static void play_producer(uint64_t offset, uint64_t which) {
   conc_proxy *box;
   conc_squeue *q = meet(&box, offset);
@@ -357,6 +363,7 @@ static void play_producer(uint64_t offset, uint64_t which) {
           APR_SUCCESS);
     atomic_fetch_add(&c->noted, 1);
   }
+  leave(q, box, self);
 }
 
 static void play_consumer(uint64_t offset, uint64_t which) {
@@ -376,6 +383,7 @@ static void play_consumer(uint64_t offset, uint64_t which) {
     conc_item_fini(&item);
   }
   CHECK(st == CONC_CLOSED);
+  leave(q, box, self);
 }
 
 static pid_t start_one(int i, const conc_proxy *box) {
