@@ -142,7 +142,7 @@ static bool drop_intent(conc_ring *r) {
 /* A block that was to be the next chunk when its maker died. */
 static void free_unused(conc_chunk *last) {
   uint64_t next = atomic_load(&last->next);
-  if (next != 0 && conc_heap_valid(next))
+  if (next != conc_heap_offset(last) && conc_heap_valid(next))
     conc_heap_free(&last->next);
 }
 

@@ -56,8 +56,13 @@ static apr_status_t take_locked(conc_ring *r, uint64_t *head, conc_item *item) {
   apr_status_t st = find_locked(r, *head, &c);
   if (st != APR_SUCCESS)
     return st;
-  uint32_t pos = conc_position(*head),
-           most = conc_position(atomic_load(&r->tail)) - pos;
+  uint32_t pos = conc_position(*head);
+  /* Before put_at: if that is this chunk, so is all up to here. */
+  uint32_t tail = conc_position(atomic_load(&r->tail));
+  bool last = atomic_load(&r->first) == atomic_load(&r->put_at);
+  uint32_t most = (last ? tail : c->end) - pos;
+  if (most > c->units)
+    return CONC_CORRUPT;
   if (!conc_record_read(c, pos, most, &m))
     return CONC_CORRUPT;
   uint32_t pad = m.kind == CONC_PAD ? m.units : 0;
