@@ -164,6 +164,10 @@ EXEC_valgrind := valgrind -q --error-exitcode=99 --fair-sched=yes \
   --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
   $(call supp,valgrind,--suppressions=)
 EXEC := $(EXEC_$(VARIANT)$(TOOL))
+# Its leak check looks at every page that is mapped.
+ifeq ($(TOOL),valgrind)
+export CONC_SHARED_MIB := 64
+endif
 PRELOAD_asan = $(call lib,asan) $(call lib,ubsan)
 PRELOAD_tsan = $(call lib,tsan)
 PRELOAD := $(PRELOAD_$(VARIANT))

@@ -1,5 +1,6 @@
 #include "ipc/heap.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/status.h"
@@ -150,10 +151,20 @@ static void publish(void) {
   memcpy(h->magic, MAGIC, sizeof MAGIC);
 }
 
+/* How much to reserve: what CONC_SHARED_MIB says, else a part of the memory. */
+static size_t reserve_of(size_t least) {
+  const char *text = getenv("CONC_SHARED_MIB");
+  size_t most = conc_sys_segment_most();
+  unsigned long mib = text == NULL ? 0 : strtoul(text, NULL, 10);
+  if (mib == 0 || mib >= most >> 20)
+    return most;
+  return (size_t)mib << 20 < least ? least : (size_t)mib << 20;
+}
+
 static apr_status_t make_segment(conc_segment *s) {
   const size_t least = (size_t)16 << 20;
   apr_status_t st = APR_ENOMEM;
-  for (size_t size = conc_sys_segment_most() / CONC_PAGE * CONC_PAGE;
+  for (size_t size = reserve_of(least) / CONC_PAGE * CONC_PAGE;
        size >= least && st != APR_SUCCESS; size = size / 2)
     st = conc_sys_segment_new(s, round_up(size, GRAIN));
   return st;

@@ -117,7 +117,7 @@ static void make_room(lua_State *L, map *m) {
   if (bigger == NULL)
     lc_fail(L, APR_ENOMEM);
   memset(bigger, 0, room * sizeof *bigger);
-  if (m->watch != NULL) /* places stay */
+  if (m->watch != NULL && m->room > 0) /* places stay */
     memcpy(bigger, m->chunks, m->room * sizeof *bigger);
   for (size_t i = 0; i < m->n && m->watch == NULL; i++)
     bigger[i] = m->chunks[(m->first + i) % m->room];
