@@ -164,9 +164,14 @@ EXEC_valgrind := valgrind -q --error-exitcode=99 --fair-sched=yes \
   --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
   $(call supp,valgrind,--suppressions=)
 EXEC := $(EXEC_$(VARIANT)$(TOOL))
-# Its leak check looks at every page that is mapped.
+# Valgrind 3.19 does not know pidfd_open, by which children are watched; and its
+# leak check looks at every page that is mapped.
 ifeq ($(TOOL),valgrind)
+export CONC_ALONE := 1
 export CONC_SHARED_MIB := 64
+C_TESTS := $(filter-out %/heap %/ring %/shared_locks,$(C_TESTS))
+BUSTED ?= $(filter-out $(foreach s,connection docs pipe process shared_memory, \
+            $(wildcard spec/$s*_spec.lua)),$(wildcard spec/*_spec.lua))
 endif
 PRELOAD_asan = $(call lib,asan) $(call lib,ubsan)
 PRELOAD_tsan = $(call lib,tsan)

@@ -6,6 +6,7 @@
 --
 --   CONC_SCALE=0.1      shrink the loops of stress specs, see helper.scale
 --   CONC_GC=1           the collector works all the time, in threads too
+--   CONC_ALONE=1        no processes are started
 --   CONC_WATCHDOG=300   seconds a spec may take before the process is ended
 
 local busted = require "busted"
@@ -318,7 +319,7 @@ end
 threading.current_thread()
 threading.main_thread()
 helper.thread(function() end)()
-multiprocessing.Process():start():join()
+if not os.getenv "CONC_ALONE" then multiprocessing.Process():start():join() end
 core.Promise():future():add_done_callback(function() end)
 for n = 1, 1000 do helper[n] = core.shared.Lock() end
 for n = 1, 1000 do helper[n] = nil end
