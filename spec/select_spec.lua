@@ -294,7 +294,7 @@ describe("conc.select", function()
           return held ~= nil
         end
         ends[i] = waiting(body, lock, order, i)
-        conc.sleep(0.02) -- until it stands in the line
+        conc.sleep(helper.windows and 0.3 or 0.02) -- until it stands in the line
       end
       lock:release()
       for i = 1, 4 do
