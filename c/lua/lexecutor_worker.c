@@ -119,10 +119,10 @@ static void work(lua_State *L, lc_state *S, conc_worker *w) {
   for (uint64_t n = 0; (f = next_task(L, S, w)) != NULL;) {
     if (lc_has_news(S))
       lc_attend(L, S); /* also when it never has to wait */
-    conc_time begin = conc_sys_now();
+    conc_time begin, end = lc_run_task(L, w, f, &begin);
     add(&w->waited, begin - idle);
-    idle = lc_run_task(L, w, f);
-    add(&w->worked, idle - begin);
+    add(&w->worked, end - begin);
+    idle = end;
     if (++n >= conf->max_tasks && conf->max_tasks != 0 &&
         conc_worker_replace(w))
       return;

@@ -160,11 +160,11 @@ const lc_type lc_row_type = {&conc_row_class, NULL, NULL, drop_row, 0, false};
 static const char row_key = 0;
 
 /*
- * Push the box of the row that new futures come from.  Only futures keep their
- * row; this state knows it by a weak table.
+ * Push the box of the row that new futures come from; the table of objects is
+ * on the top.  Only futures keep their row; this state knows it by that table,
+ * which is weak.
  */
 static conc_row *push_row(lua_State *L) {
-  lc_pushobjects(L);
   lua_rawgetp(L, -1, &row_key);
   conc_row *r = (conc_row *)lc_test(L, -1, &conc_row_class);
   if (r == NULL) {
@@ -176,29 +176,25 @@ static conc_row *push_row(lua_State *L) {
     lua_pushvalue(L, -1);
     lua_rawsetp(L, -3, &row_key);
   }
-  lua_remove(L, -2);
   return r;
 }
 
-/* Forget the row, which has given out all it had; pops its box. */
-static void forget_row(lua_State *L) {
+/* Another one instead of the row on the top, which has given out all it had. */
+static conc_row *push_next_row(lua_State *L) {
   lua_pop(L, 1);
-  lc_pushobjects(L);
   lua_pushnil(L);
   lua_rawsetp(L, -2, &row_key);
-  lua_pop(L, 1);
+  return push_row(L);
 }
 
 conc_future *lc_newfuture(lua_State *L) {
   luaL_checkstack(L, 10, NULL);
-  conc_row *r = push_row(L);
-  conc_future *f = conc_row_next(r);
-  if (f == NULL) {
-    forget_row(L);
-    r = push_row(L);
-    f = conc_row_next(r);
-  }
+  lc_pushobjects(L);
+  conc_future *f = conc_row_next(push_row(L));
+  if (f == NULL)
+    f = conc_row_next(push_next_row(L));
   lc_newowned(L, &f->obj, -1);
-  lua_remove(L, -2);
+  lua_replace(L, -3); /* objects, row, future: the last one stays */
+  lua_pop(L, 1);
   return f;
 }

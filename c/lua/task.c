@@ -42,8 +42,9 @@ static int take_options(lua_State *L, lc_task *t) {
 /* Is it worth to remember how long this took?  The function is on the top. */
 static void name_slow(lua_State *L, lc_task *t, const conc_worker *w) {
   lua_Debug ar;
+  t->end = conc_sys_now();
   if (t->name[0] != '\0' || w == NULL ||
-      !conc_pool_is_slow(w->pool, conc_sys_now() - t->begin)) {
+      !conc_pool_is_slow(w->pool, t->end - t->begin)) {
     lua_pop(L, 1);
   } else if (lua_type(L, -1) != LUA_TFUNCTION) {
     (void)snprintf(t->name, sizeof t->name, "%s", lc_nameof(L, -1));
@@ -63,7 +64,7 @@ static int do_task(lua_State *L) {
   lc_task *t = lua_touserdata(L, 1);
   const conc_worker *w = lua_touserdata(L, 2);
   lua_settop(L, 1);
-  int n = lc_unpack_with(L, lc_open(L), &t->msg);
+  int n = lc_unpack_with(L, t->state, &t->msg);
   conc_msg_fini(&t->msg); /* its objects live here now */
   if (t->future->kind == LC_TASK_CHUNK) {
     lc_do_chunk(L, n, &t->msg);
@@ -133,9 +134,11 @@ static void settle(lc_task *t, conc_worker *w, conc_time took) {
     conc_pool_slow(w->pool, took, t->name[0] == '\0' ? "?" : t->name);
 }
 
-conc_time lc_run_task(lua_State *L, conc_worker *w, conc_future *f) {
+conc_time lc_run_task(lua_State *L, conc_worker *w, conc_future *f,
+                      conc_time *begin) {
   lc_state *S = lc_open(L);
-  lc_task t = {.future = f, .outer = S->task, .begin = conc_sys_now()};
+  lc_task t = {
+    .state = S, .future = f, .outer = S->task, .begin = conc_sys_now()};
   int top = lua_gettop(L);
   t.msg = conc_msg_take(&f->msg);
   S->task = &t;
@@ -147,7 +150,9 @@ conc_time lc_run_task(lua_State *L, conc_worker *w, conc_future *f) {
     conc_clock_clear(conc_root_clock(S->root), t.alarm);
     conc_release(&t.alarm->obj);
   }
-  conc_time end = conc_sys_now();
+  conc_time end = t.end != 0 ? t.end : conc_sys_now();
+  if (begin != NULL)
+    *begin = t.begin;
   settle(&t, w, end - t.begin);
   if (w != NULL) /* before anybody submits more because of the result */
     conc_worker_ended(w, how);
@@ -172,7 +177,7 @@ void lc_run_here(lua_State *L, conc_pool *p, conc_future *f) {
   if (!conc_future_start(f, &h.runner))
     return;
   conc_retain(&f->obj);
-  (void)lc_run_task(L, NULL, f);
+  (void)lc_run_task(L, NULL, f, NULL);
   conc_pool_ran(p, conc_future_is(f));
 }
 
@@ -236,7 +241,7 @@ static void run_inside(lua_State *co, lc_state *S, conc_future *f) {
   S->running = co;
   S->self->shield = 0;
   lua_State *body = lc_interrupt_switch(S, co);
-  (void)lc_run_task(co, S->pooled, f);
+  (void)lc_run_task(co, S->pooled, f, NULL);
   (void)lc_interrupt_switch(S, body);
   S->self->shield = shield;
   S->running = outer;
@@ -406,7 +411,7 @@ apr_status_t lc_await_future(lua_State *L, conc_future *f, conc_time deadline) {
                .claim = claim,
                .wanted = f};
   apr_status_t st = lc_await(L, &g, deadline);
-  if (st == APR_SUCCESS)
+  if (st == APR_SUCCESS && lc_get(L)->listed != 0)
     lc_run_callbacks(L, f);
   return st;
 }

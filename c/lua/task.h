@@ -19,21 +19,25 @@ enum {
 
 /* One that runs, on the C stack.  [o] of the thread that runs it */
 typedef struct lc_task {
+  lc_state *state;
   conc_future *future; /* a reference */
   struct lc_task *outer;
   bool told;         /* its cancellation was raised */
   conc_msg msg;      /* the task, then the result */
   conc_alarm *alarm; /* of its timeout, or NULL */
   conc_time begin;
+  conc_time end; /* 0: not yet, or it failed */
   char name[72]; /* "": not known */
 } lc_task;
 
 /*
  * Run f, which was started, in this state; its reference is used up.  'w' is
  * the worker, or NULL for a task that runs in the state that submitted it.
- * Returns when the task ended.  Does not raise.
+ * Returns when the task ended, and in *begin (if that is not NULL) when it
+ * began.  Does not raise.
  */
-conc_time lc_run_task(lua_State *L, conc_worker *w, conc_future *f);
+conc_time lc_run_task(lua_State *L, conc_worker *w, conc_future *f,
+                      conc_time *begin);
 
 /* The same for a task of that pool that nobody else knows, and that is not
    queued there: run by whoever submits it. */
