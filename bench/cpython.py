@@ -9,7 +9,7 @@ import statistics
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 
 ROUNDS = 3
 
@@ -223,6 +223,32 @@ def tasks():
         millions("map", by_map, 20_000)
 
 
+def futures():
+    def latency(n):
+        for i in range(n):
+            executor.submit(same, i).result()
+
+    def over_done(look):
+        def work(n):
+            done = [executor.submit(same, i) for i in range(n)]
+            for f in done:
+                f.result()
+            start = time.perf_counter()
+            look(done)
+            return time.perf_counter() - start
+
+        return work
+
+    def by_map(n):
+        assert sum(executor.map(same, range(n))) == sum(range(n))
+
+    with ThreadPoolExecutor(2) as executor:
+        show("latency", each(latency, 5000) * 1e6, "us")
+        millions("wait", over_done(wait), 20_000)
+        millions("as_completed", over_done(lambda fs: list(as_completed(fs))), 20_000)
+        millions("map", by_map, 20_000)
+
+
 class Cell:
     def __init__(self):
         self.value = 0
@@ -287,6 +313,7 @@ CASES = (
     table,
     tasks,
     cells,
+    futures,
 )
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ local report = require "bench.report"
 
 local CASES = {
   "thread_start", "lock", "ping_pong", "one_way", "string", "table", "tasks",
-  "cells", "select", "process_queue",
+  "cells", "select", "process_queue", "futures",
 }
 local FLOORS = {"thread", "pair", "queue", "pool", "memory", "call"}
 
