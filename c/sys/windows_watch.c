@@ -283,31 +283,3 @@ void conc_sys_watch_over(conc_sys_watch *w) {
     remove_locked(w->slot);
   ReleaseSRWLockExclusive(&watcher.lock);
 }
-
-/* ---- Helpers ---- */
-
-struct helper {
-  void *(*run)(void *);
-  void *arg;
-};
-
-static unsigned __stdcall help(void *arg) {
-  struct helper h = *(struct helper *)arg;
-  free(arg);
-  (void)h.run(h.arg);
-  return 0;
-}
-
-apr_status_t conc_sys_helper(void *(*run)(void *), void *arg) {
-  struct helper *h = malloc(sizeof *h);
-  if (h == NULL)
-    return APR_ENOMEM;
-  *h = (struct helper){run, arg};
-  uintptr_t thread = _beginthreadex(NULL, STACK, help, h, 0, NULL);
-  if (thread == 0) {
-    free(h);
-    return APR_ENOMEM;
-  }
-  (void)CloseHandle((HANDLE)thread);
-  return APR_SUCCESS;
-}
