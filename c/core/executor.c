@@ -37,6 +37,7 @@ struct conc_pool {
   conc_word workers;          /* [a] that take tasks, or are about to */
   conc_word alive;  /* [a] whose threads have not ended; joiners wait */
   conc_word broken; /* [a] 1: 'why' is there */
+  conc_word pace;   /* [a] a conc_pool_pace, which only rises */
   conc_msg why;     /* [c] once broken */
   conc_word lock;
   size_t started;               /* [l] workers ever started, for names */
@@ -95,6 +96,8 @@ static void executor_destroy(conc_obj *o) {
 }
 
 const conc_class conc_executor_class = {"ThreadPoolExecutor", executor_destroy};
+const conc_class conc_process_executor_class = {"ProcessPoolExecutor",
+                                                executor_destroy};
 
 static void close_pool(conc_closer *c) {
   char *at = (char *)c - offsetof(conc_pool, closer);
@@ -136,7 +139,9 @@ static apr_status_t pool_new(conc_pool **out, conc_root *root,
 
 apr_status_t conc_executor_new(conc_executor **out, conc_root *root,
                                conc_pool_conf *conf) {
-  conc_executor *ex = conc_obj_new(&conc_executor_class, sizeof *ex);
+  conc_executor *ex = conc_obj_new(
+    conf->processes ? &conc_process_executor_class : &conc_executor_class,
+    sizeof *ex);
   if (ex == NULL) {
     conf_fini(conf);
     return APR_ENOMEM;
@@ -223,6 +228,7 @@ static apr_status_t make_thread(conc_pool *p, conc_worker *w) {
   w->thread->run = work;
   w->thread->ended = leave;
   w->thread->arg = w;
+  w->thread->helper = p->conf.processes;
   return APR_SUCCESS;
 }
 
@@ -399,6 +405,14 @@ void conc_pool_split(conc_worker *w, conc_future *f) {
   (void)hire(p); /* if not, this worker will do it */
 }
 
+bool conc_pool_return(conc_pool *p, conc_future *f) {
+  if (!conc_future_unstart(f))
+    return false;
+  conc_tasks_untake(&p->tasks, f);
+  conc_gate_notify(&p->gate);
+  return true;
+}
+
 bool conc_pool_claim(conc_worker *w, conc_future *f) {
   conc_pool *p = w->pool;
   /* Relaxed in effect: it was submitted here, or the comparison fails. */
@@ -521,6 +535,21 @@ void conc_pool_break(conc_pool *p, conc_msg *why) {
   close_tasks(p);
   while ((f = conc_tasks_take(&p->tasks)) != NULL)
     fail_one(p, f);
+}
+
+void conc_pool_hurry(conc_pool *p, conc_pool_pace pace) {
+  uint32_t now = atomic_load(&p->pace);
+  while (now < (uint32_t)pace &&
+         !atomic_compare_exchange_weak(&p->pace, &now, (uint32_t)pace))
+    ;
+  conc_mutex_lock(&p->lock);
+  for (conc_worker *w = p->first; w != NULL; w = w->next)
+    p->conf.interrupt(w);
+  conc_mutex_unlock(&p->lock);
+}
+
+conc_pool_pace conc_pool_hurried(const conc_pool *p) {
+  return (conc_pool_pace)atomic_load(&p->pace);
 }
 
 conc_msg *conc_pool_why(conc_pool *p) {

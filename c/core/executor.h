@@ -24,7 +24,8 @@ typedef struct conc_executor {
   conc_pool *pool; /* [c] a reference */
 } conc_executor;
 
-extern const conc_class conc_executor_class;
+/* ThreadPoolExecutor, ProcessPoolExecutor */
+extern const conc_class conc_executor_class, conc_process_executor_class;
 
 typedef enum {
   CONC_OVERFLOW_BLOCK,
@@ -38,11 +39,14 @@ typedef struct conc_pool_conf {
   size_t max_pending;     /* tasks that have not started; 0: any number */
   conc_overflow overflow; /* for the layer above */
   uint64_t max_tasks;     /* of one worker; 0: any number */
-  int64_t idle;  /* ns a worker waits before it leaves; < 0: for ever */
-  char *prefix;  /* of thread names; from conc_alloc */
-  conc_msg init; /* what each worker does first; empty: nothing */
-  conc_obj *env; /* what workers begin with */
-  void *arg;     /* for the layer above */
+  int64_t idle;       /* ns a worker waits before it leaves; < 0: for ever */
+  char *prefix;       /* of thread names; from conc_alloc */
+  conc_msg init;      /* what each worker does first; empty: nothing */
+  conc_obj *env;      /* what workers begin with */
+  void *arg;          /* for the layer above */
+  bool processes;     /* a ProcessPoolExecutor, whose threads are not shown */
+  bool on_death;      /* for the layer above: a death breaks it */
+  const char *method; /* for the layer above: how processes start, static */
   /* The life of a worker: runs tasks until conc_pool_take says no more. */
   void (*run)(conc_worker *w, void *prepared);
   /* Somebody asks a task of that worker to stop; any thread. */
@@ -107,6 +111,12 @@ apr_status_t conc_pool_take(conc_worker *w, conc_future **f, conc_parker *self,
 /* A part of what the worker's task had to do, as a task of its own that comes
    before all others. */
 void conc_pool_split(conc_worker *w, conc_future *f);
+/*
+ * Give back a task that was taken and has not begun, with its reference:
+ * somebody else will take it.  False: it is to be ended instead, as somebody
+ * has asked for that.
+ */
+bool conc_pool_return(conc_pool *p, conc_future *f);
 
 /* Start this very task, if it is pending here. */
 bool conc_pool_claim(conc_worker *w, conc_future *f);
@@ -155,6 +165,12 @@ void conc_pool_unstick(conc_pool *p);
 void conc_pool_break(conc_pool *p, conc_msg *why);
 /* The 'why' of a broken pool, or NULL. */
 conc_msg *conc_pool_why(conc_pool *p);
+
+/* Tell every worker to leave at once, whatever it does: conf's 'interrupt' is
+   called for each, and asks conc_pool_hurried. */
+typedef enum { CONC_LEISURE, CONC_HURRY, CONC_HASTE } conc_pool_pace;
+void conc_pool_hurry(conc_pool *p, conc_pool_pace pace);
+conc_pool_pace conc_pool_hurried(const conc_pool *p);
 
 /* No more submits; with 'cancel' also cancel what has not started. */
 void conc_pool_shutdown(conc_pool *p, bool cancel);

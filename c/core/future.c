@@ -176,6 +176,19 @@ bool conc_future_start(conc_future *f, conc_runner *r) {
   return true;
 }
 
+/* The runner goes last: while it is there, nobody claims the future.  Who asks
+   afterwards finds it pending. */
+bool conc_future_unstart(conc_future *f) {
+  uint32_t v = atomic_load(&f->word);
+  do {
+    if ((v & ASKED) != 0)
+      return false;
+  } while (!atomic_compare_exchange_weak(
+    &f->word, &v, (v & ~(uint32_t)STATE) | CONC_FUTURE_PENDING));
+  atomic_store(&f->runner, NULL);
+  return true;
+}
+
 bool conc_future_claim(conc_future *f) {
   uint32_t v = atomic_load(&f->word);
   do {

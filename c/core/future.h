@@ -106,6 +106,12 @@ static inline bool conc_future_done(const conc_future *f) {
  */
 bool conc_future_start(conc_future *f, conc_runner *r);
 
+/*
+ * RUNNING to PENDING again, by who started it and has not begun the task, which
+ * is still in it.  False: somebody has asked meanwhile, so it is to be ended.
+ */
+bool conc_future_unstart(conc_future *f);
+
 /* Become the one who ends it, pending or running; false: it is done, somebody
    else has claimed it, or it has a runner. */
 bool conc_future_claim(conc_future *f);

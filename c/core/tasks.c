@@ -29,6 +29,14 @@ void conc_tasks_put_back(conc_tasks *t, conc_future *f) {
   conc_mutex_unlock(&t->out);
 }
 
+void conc_tasks_untake(conc_tasks *t, conc_future *f) {
+  conc_mutex_lock(&t->out);
+  f->next = t->first_out;
+  t->first_out = f;
+  atomic_fetch_sub(&t->taken, 1);
+  conc_mutex_unlock(&t->out);
+}
+
 /* All that was added becomes what is taken next. */
 static conc_future *fetch_locked(conc_tasks *t) {
   conc_mutex_lock(&t->in);

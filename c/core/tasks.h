@@ -27,6 +27,9 @@ bool conc_tasks_add(conc_tasks *t, conc_future *f);
 /* Put f in front, whose reference goes over; also when the list is closed. */
 void conc_tasks_put_back(conc_tasks *t, conc_future *f);
 
+/* The same for one that was taken, and counts as if it had not been. */
+void conc_tasks_untake(conc_tasks *t, conc_future *f);
+
 /* The first one, whose reference comes over; or NULL. */
 conc_future *conc_tasks_take(conc_tasks *t);
 

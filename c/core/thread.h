@@ -34,6 +34,7 @@ typedef struct conc_thread {
   conc_word stage;     /* [a] joiners wait on it */
   bool foreign;        /* [c] not started by conc: no end to wait for */
   bool daemon;         /* [r] constant once started */
+  bool helper;         /* [c] conc's own: not shown to users */
   conc_word nativeset; /* [a] 1: 'native' is known */
   uint64_t native;     /* [a] by nativeset */
   uint64_t ident;      /* [s] never 0 */

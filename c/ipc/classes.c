@@ -1,3 +1,4 @@
+#include "ipc/lane.h"
 #include "ipc/parcel.h"
 #include "ipc/sbarrier.h"
 #include "ipc/scells.h"
@@ -31,4 +32,5 @@ const conc_shared_class *const conc_shared_classes[CONC_SHARED_CLASSES] = {
   [CONC_SHARED_MEMORY] = &conc_smemory_class,
   [CONC_SHARED_PIPE] = &conc_spipe_class,
   [CONC_SHARED_PIPE_END] = &conc_spipe_end_class,
+  [CONC_SHARED_LANE] = &conc_lane_class,
 };

@@ -23,6 +23,7 @@ static void destroy(conc_obj *o) {
   if (p->tail != NULL)
     conc_release(&p->tail->obj);
   conc_msg_fini(&p->job);
+  conc_release(p->heir);
   conc_free(p->name);
   if (p->ended != NULL)
     conc_release(&p->ended->obj);
@@ -101,6 +102,8 @@ void conc_process_finish(conc_process *p, conc_sys_end end) {
   conc_event_set(p->ended);
   atomic_fetch_add(&b->ends, 1);
   conc_wake(&b->ends, CONC_ALL);
+  if (p->gone != NULL)
+    p->gone(p);
   conc_outside(-1);
   conc_release(&p->obj);
 }

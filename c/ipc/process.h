@@ -60,6 +60,9 @@ typedef struct conc_process {
   bool keep_error; /* [c] what it writes to standard error is kept ... */
   conc_tail *tail; /* [s] ... here; a reference */
   conc_msg job;    /* [c] for the layer above */
+  /* [c] since start: called once it is DONE, by the watcher; may be NULL */
+  void (*gone)(struct conc_process *p);
+  conc_obj *heir; /* [c] since start: for that; a reference, or NULL */
 } conc_process;
 
 extern const conc_class conc_process_class;

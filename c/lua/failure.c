@@ -15,7 +15,7 @@ static int pack(lua_State *L) {
     luaL_tolstring(L, 1, NULL);
   lua_insert(L, 1);
   lua_insert(L, 2); /* text, traceback, value */
-  lc_pack(L, 1, 3, "error", m);
+  lc_pack_answer(L, 1, 3, "error", m);
   return 0;
 }
 

@@ -230,6 +230,9 @@ void lc_pack_one(lua_State *L, int idx, const char *name, conc_msg *m);
 
 /* ... and for one that leaves the process: it does not lend. */
 void lc_pack_away(lua_State *L, int idx, const char *name, conc_msg *m);
+/* The same for what a task gives back, maybe to another process. */
+void lc_pack_answer(lua_State *L, int first, int last, const char *name,
+                    conc_msg *m);
 
 typedef struct lc_packing {
   int first, last;  /* the values */

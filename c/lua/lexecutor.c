@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "lua/failure.h"
+#include "lua/post.h"
 #include "lua/state.h"
 #include "lua/task.h"
 #include "lua/types.h"
@@ -18,8 +19,17 @@
 
 /* ---- Submitting ---- */
 
+conc_executor *lc_testexecutor(lua_State *L, int arg) {
+  conc_obj *o = lc_testany(L, arg);
+  return o != NULL && (o->cls == &conc_executor_class ||
+                       o->cls == &conc_process_executor_class)
+           ? (conc_executor *)o
+           : NULL;
+}
+
 conc_executor *lc_checkexecutor(lua_State *L) {
-  return lc_check(L, 1, &conc_executor_class);
+  conc_executor *ex = lc_testexecutor(L, 1);
+  return ex != NULL ? ex : lc_check(L, 1, &conc_executor_class);
 }
 
 static int refused(lua_State *L, conc_pool *p, apr_status_t st) {
@@ -62,29 +72,37 @@ void lc_submit(lua_State *L, conc_pool *p, conc_future *f) {
     refused(L, p, st);
 }
 
+void lc_pack_task(lua_State *L, conc_pool *p, lc_packing *what,
+                  conc_future *f) {
+  conc_msg m;
+  if (conc_pool_conf_of(p)->processes)
+    lc_pack_post(L, what, &(lc_post){.timeout = -1}, &m);
+  else
+    lc_pack_with(L, lc_get(L), what, &m);
+  f->msg = m;
+}
+
 /* Pack the values from 'first' on as the task of a new future, with 'before'
    values before the function; push the future. */
-static conc_future *push_task(lua_State *L, int first, int before) {
+static conc_future *push_task(lua_State *L, conc_pool *p, int first,
+                              int before) {
   int last = lua_gettop(L);
   conc_future *f = lc_newfuture(L);
   lc_packing what = {
     .first = first, .last = last, .name = "fn", .before = before};
-  conc_msg m;
-  lc_pack_with(L, lc_get(L), &what, &m);
-  f->msg = m;
+  lc_pack_task(L, p, &what, f);
   return f;
 }
 
 /* ex:submit(fn, ...): a Future */
-static int submit(lua_State *L) {
+int lc_submit_task(lua_State *L) {
   conc_executor *ex = lc_checkexecutor(L);
   lc_function(L, 2, "fn");
-  lc_submit(L, ex->pool, push_task(L, 2, 0));
+  lc_submit(L, ex->pool, push_task(L, ex->pool, 2, 0));
   return 1;
 }
 
-/* The options of submit_with at 2 become timeout, retries and name there. */
-static void open_task_options(lua_State *L) {
+void lc_open_task_options(lua_State *L) {
   static const char *const names[] = {"timeout", "retries", "name", NULL};
   if (lua_type(L, 2) != LUA_TTABLE)
     lc_argerror(L, 2, "options", "table expected, got %s", lc_nameof(L, 2));
@@ -104,14 +122,14 @@ static void open_task_options(lua_State *L) {
  */
 static int submit_with(lua_State *L) {
   conc_executor *ex = lc_checkexecutor(L);
-  open_task_options(L);
+  lc_open_task_options(L);
   (void)lc_deadline(L, 2, "timeout");
   (void)lc_optinteger(L, 3, "retries", 0, 0, 1000000);
   if (!lua_isnil(L, 4) && lua_type(L, 4) != LUA_TSTRING)
     lc_argerror(L, 2, "name", "string expected, got %s", lc_nameof(L, 4));
   lua_remove(L, 3);
   lc_function(L, 4, "fn");
-  conc_future *f = push_task(L, 2, 2);
+  conc_future *f = push_task(L, ex->pool, 2, 2);
   f->kind = LC_TASK_OPTIONS;
   lc_submit(L, ex->pool, f);
   return 1;
@@ -134,7 +152,7 @@ static int do_shutdown(lua_State *L, conc_pool *p, bool wait, bool cancel) {
 }
 
 /* ex:shutdown{wait = true, cancel_futures = false} */
-static int shut_down(lua_State *L) {
+int lc_shut_down(lua_State *L) {
   static const char *const names[] = {"wait", "cancel_futures", NULL};
   conc_executor *ex = lc_checkexecutor(L);
   lc_options_at(L, 2, names);
@@ -144,28 +162,28 @@ static int shut_down(lua_State *L) {
 }
 
 /* leaving the scope of a <close> variable: shutdown{wait = true} */
-static int close_executor(lua_State *L) {
+int lc_close_executor(lua_State *L) {
   return do_shutdown(L, lc_checkexecutor(L)->pool, true, false);
 }
 
 /* ex:max_workers() */
-static int max_workers(lua_State *L) {
+int lc_max_workers(lua_State *L) {
   const conc_pool_conf *conf = conc_pool_conf_of(lc_checkexecutor(L)->pool);
   lc_nomore(L, 1);
   lua_pushinteger(L, (lua_Integer)conf->max_workers);
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"submit", submit},
+static const luaL_Reg methods[] = {{"submit", lc_submit_task},
                                    {"submit_with", submit_with},
                                    {"map", lc_map},
                                    {"starmap", lc_starmap},
-                                   {"shutdown", shut_down},
-                                   {"max_workers", max_workers},
+                                   {"shutdown", lc_shut_down},
+                                   {"max_workers", lc_max_workers},
                                    {"stats", lc_executor_stats},
                                    {NULL, NULL}};
 
-static const luaL_Reg metamethods[] = {{"__close", close_executor},
+static const luaL_Reg metamethods[] = {{"__close", lc_close_executor},
                                        {NULL, NULL}};
 
 const lc_type lc_executor_type = {
@@ -196,29 +214,35 @@ static const char *check_prefix(lua_State *L, const lc_state *S) {
   return lua_tostring(L, PREFIX);
 }
 
+int lc_push_init(lua_State *L, int initializer, int initargs) {
+  int top = lua_gettop(L);
+  if (!lua_isnil(L, initargs) && !lua_istable(L, initargs))
+    lc_argerror(L, initargs, "initargs", "table expected, got %s",
+                lc_nameof(L, initargs));
+  if (lua_isnil(L, initializer))
+    return 0;
+  lc_function(L, initializer, "initializer");
+  lua_pushvalue(L, initializer);
+  if (!lua_isnil(L, initargs)) {
+    lua_getfield(L, initargs, "n");
+    lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1)
+                                         : (lua_Integer)lua_rawlen(L, initargs);
+    lua_pop(L, 1);
+    if (n < 0 || n > 10000)
+      lc_argerror(L, initargs, "initargs", "0 to 10000 of them expected");
+    luaL_checkstack(L, (int)n + 10, "too many initargs");
+    for (lua_Integer i = 1; i <= n; i++)
+      lua_geti(L, initargs, i);
+  }
+  return lua_gettop(L) - top;
+}
+
 /* Pack initializer and initargs into *m. */
 static void pack_init(lua_State *L, conc_msg *m) {
   int top = lua_gettop(L);
   *m = (conc_msg){0};
-  if (!lua_isnil(L, INITARGS) && !lua_istable(L, INITARGS))
-    lc_argerror(L, INITARGS, "initargs", "table expected, got %s",
-                lc_nameof(L, INITARGS));
-  if (lua_isnil(L, INITIALIZER))
-    return;
-  lc_function(L, INITIALIZER, "initializer");
-  lua_pushvalue(L, INITIALIZER);
-  if (!lua_isnil(L, INITARGS)) {
-    lua_getfield(L, INITARGS, "n");
-    lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1)
-                                         : (lua_Integer)lua_rawlen(L, INITARGS);
-    lua_pop(L, 1);
-    if (n < 0 || n > 10000)
-      lc_argerror(L, INITARGS, "initargs", "0 to 10000 of them expected");
-    luaL_checkstack(L, (int)n + 10, "too many initargs");
-    for (lua_Integer i = 1; i <= n; i++)
-      lua_geti(L, INITARGS, i);
-  }
-  lc_pack(L, top + 1, lua_gettop(L), "initializer", m);
+  if (lc_push_init(L, INITIALIZER, INITARGS) > 0)
+    lc_pack(L, top + 1, lua_gettop(L), "initializer", m);
   lua_settop(L, top);
 }
 

@@ -7,6 +7,29 @@
 #include "lua/lc.h"
 
 conc_executor *lc_checkexecutor(lua_State *L);
+/* An executor of either kind at 'arg', or NULL. */
+conc_executor *lc_testexecutor(lua_State *L, int arg);
+
+/* Pack a task of that pool into f. */
+void lc_pack_task(lua_State *L, conc_pool *p, lc_packing *what, conc_future *f);
+
+/* Initializer and initargs, at those arguments, as values above the top; how
+   many. */
+int lc_push_init(lua_State *L, int initializer, int initargs);
+
+/*
+ * The error on the top (which is popped) has broken the pool: it becomes the
+ * cause of a BrokenThreadPool or BrokenProcessPool with that text.
+ */
+void lc_break_pool(lua_State *L, conc_pool *p, const char *text);
+
+/* Methods of both kinds. */
+int lc_submit_task(lua_State *L);
+/* The options of submit_with at 2 become timeout, retries and name there. */
+void lc_open_task_options(lua_State *L);
+int lc_shut_down(lua_State *L);
+int lc_close_executor(lua_State *L);
+int lc_max_workers(lua_State *L);
 
 /*
  * Submit f with its task; waits for room first when the executor has

@@ -23,24 +23,31 @@ static int set_up(lua_State *L) {
   return 0;
 }
 
-/* (error value): a BrokenThreadPool with that cause */
+/* (cause, pool, text) */
 static int make_broken(lua_State *L) {
-  lc_pusherror(L, "BrokenThreadPool", "the initializer of a worker failed");
+  const conc_pool *p = lua_touserdata(L, 2);
+  lc_pusherror(L,
+               conc_pool_conf_of(p)->processes ? "BrokenProcessPool"
+                                               : "BrokenThreadPool",
+               lua_tostring(L, 3));
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "cause");
   return 1;
 }
 
-/* (message, text): the same, packed, with the text of its cause in need */
+/* (message, cause, pool, text, as text): the same, packed, with the text of its
+   cause in need */
 static int pack_broken(lua_State *L) {
   conc_msg *m = lua_touserdata(L, 1);
-  if (lua_toboolean(L, 3)) {
+  if (lua_toboolean(L, 5)) {
     luaL_tolstring(L, 2, NULL);
     lua_replace(L, 2);
   }
   lua_pushcfunction(L, make_broken);
   lua_pushvalue(L, 2);
-  lua_call(L, 1, 1);
+  lua_pushvalue(L, 3);
+  lua_pushvalue(L, 4);
+  lua_call(L, 3, 1);
   luaL_tolstring(L, -1, NULL);
   lua_insert(L, -2);
   lc_push_traceback(L);
@@ -49,16 +56,17 @@ static int pack_broken(lua_State *L) {
   return 0;
 }
 
-/* The initializer failed with the error on the top. */
-static void break_pool(lua_State *L, conc_pool *p) {
+void lc_break_pool(lua_State *L, conc_pool *p, const char *text) {
   conc_msg why = {0};
   int err = lua_gettop(L);
-  for (int text = 0; text < 2 && why.size == 0; text++) {
+  for (int as_text = 0; as_text < 2 && why.size == 0; as_text++) {
     lua_pushcfunction(L, pack_broken);
     lua_pushlightuserdata(L, &why);
     lua_pushvalue(L, err);
-    lua_pushboolean(L, text);
-    if (lua_pcall(L, 3, 0, 0) != LUA_OK)
+    lua_pushlightuserdata(L, p);
+    lua_pushstring(L, text);
+    lua_pushboolean(L, as_text);
+    if (lua_pcall(L, 5, 0, 0) != LUA_OK)
       lua_settop(L, err);
   }
   if (why.size == 0) {
@@ -66,6 +74,7 @@ static void break_pool(lua_State *L, conc_pool *p) {
     lc_pack_failure(L, err, &why);
   }
   conc_pool_break(p, &why);
+  lua_settop(L, err - 1);
 }
 
 static bool begin(lua_State *L, conc_worker *w) {
@@ -73,7 +82,7 @@ static bool begin(lua_State *L, conc_worker *w) {
   lua_pushcfunction(L, set_up);
   lua_pushlightuserdata(L, (void *)conc_pool_conf_of(w->pool));
   if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
-    break_pool(L, w->pool);
+    lc_break_pool(L, w->pool, "the initializer of a worker failed");
     return false;
   }
   lua_settop(L, 0);

@@ -162,15 +162,13 @@ static chunk take_chunk(map *m, size_t place) {
 
 /* ---- Submitting ---- */
 
-conc_future *lc_map_push_chunk(lua_State *L, int at) {
+conc_future *lc_map_push_chunk(lua_State *L, conc_pool *p, int at) {
   lc_packing what = {
     .first = at, .last = lua_gettop(L), .name = "fn", .apart = at + 1};
-  conc_msg msg;
   conc_future *f = lc_newfuture(L);
   f->kind = LC_TASK_CHUNK;
   f->quiet = true; /* each item tells its own error */
-  lc_pack_with(L, lc_open(L), &what, &msg);
-  f->msg = msg;
+  lc_pack_task(L, p, &what, f);
   lua_replace(L, at);
   lua_settop(L, at);
   return f;
@@ -180,7 +178,7 @@ conc_future *lc_map_push_chunk(lua_State *L, int at) {
 static void submit_chunk(lua_State *L, map *m, conc_pool *p, int at) {
   lua_Integer count = lua_gettop(L) - at - 1;
   make_room(L, m);
-  conc_future *f = lc_map_push_chunk(L, at);
+  conc_future *f = lc_map_push_chunk(L, p, at);
   lc_submit(L, p, f);
   conc_retain(&f->obj);
   put_chunk(m, &(chunk){f, count, m->read}, false);
@@ -336,8 +334,7 @@ static size_t await_chunk(lua_State *L, map *m) {
 
 /* Make the next chunk the current one; false: there is none. */
 static bool next_chunk(lua_State *L, map *m) {
-  conc_executor *ex =
-    (conc_executor *)lc_test(L, up(EXECUTOR), &conc_executor_class);
+  conc_executor *ex = lc_testexecutor(L, up(EXECUTOR));
   if (ex != NULL && m->window > 0)
     fill_window(L, m, ex->pool, up(CALL), up(INPUT));
   if (m->n == 0)

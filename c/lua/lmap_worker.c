@@ -87,7 +87,7 @@ static conc_future *make_part(lua_State *L, int first, int last) {
   lua_pushvalue(L, 2);
   for (int i = first; i <= last; i++)
     lua_pushvalue(L, i);
-  f = lc_map_push_chunk(L, at);
+  f = lc_map_push_chunk(L, lc_open(L)->pooled->pool, at);
   lua_pushinteger(L, last - first + 1);
   return f;
 }
@@ -139,7 +139,7 @@ static bool is_left(const lc_state *S) {
 /* (value): can it travel?  Raises. */
 static int try_pack(lua_State *L) {
   conc_msg m;
-  lc_pack(L, 1, 1, "result", &m);
+  lc_pack_answer(L, 1, 1, "result", &m);
   conc_msg_fini(&m);
   return 0;
 }
@@ -165,7 +165,7 @@ static void weed(lua_State *L, int results, int odd, lua_Integer n) {
 
 /* (message, results, odd, ...) */
 static int pack_results(lua_State *L) {
-  lc_pack(L, 2, lua_gettop(L), "result", lua_touserdata(L, 1));
+  lc_pack_answer(L, 2, lua_gettop(L), "result", lua_touserdata(L, 1));
   return 0;
 }
 

@@ -16,6 +16,8 @@ extern const luaL_Reg lc_process_functions[];
 /* ... for lua/conc/connection.lua. */
 extern const luaL_Reg lc_conn_functions[];
 extern const luaL_Reg lc_wait_functions[];
+/* ... for lua/conc/process_worker.lua, in conc.core.child. */
+extern const luaL_Reg lc_serve_functions[];
 /* ... for lua/conc/child.lua. */
 extern const luaL_Reg lc_child_functions[];
 

@@ -104,6 +104,8 @@ static int enumerate(lua_State *L) {
   int list = lua_gettop(L);
   snapshot *s = push_snapshot(L, lc_get(L)->root);
   for (size_t i = 0; i < s->n; i++) {
+    if (s->list[i]->helper)
+      continue;
     lc_push(L, &s->list[i]->obj);
     lua_rawseti(L, list, ++n);
   }

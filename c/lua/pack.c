@@ -170,3 +170,14 @@ void lc_pack(lua_State *L, int first, int last, const char *name, conc_msg *m) {
   if (first != last || !pack_scalar(L, first, m))
     lc_pack_with(L, lc_open(L), &r, m);
 }
+
+void lc_pack_answer(lua_State *L, int first, int last, const char *name,
+                    conc_msg *m) {
+  lc_state *S = lc_open(L);
+  const lc_packing r = {
+    .first = first, .last = last, .name = name, .wire = true};
+  if (S->serving)
+    lc_pack_with(L, S, &r, m);
+  else
+    lc_pack(L, first, last, name, m);
+}

@@ -75,7 +75,7 @@ static int do_task(lua_State *L) {
   lua_pushvalue(L, 2);
   lua_insert(L, 2);
   lua_call(L, n - 1, LUA_MULTRET);
-  lc_pack(L, 3, lua_gettop(L), "result", &t->msg);
+  lc_pack_answer(L, 3, lua_gettop(L), "result", &t->msg);
   lua_settop(L, 2);
   name_slow(L, t, w);
   return 0;

@@ -14,7 +14,8 @@ extern const lc_type lc_lock_type, lc_rlock_type, lc_condition_type,
   lc_sbarrier_type, lc_svalue_type, lc_sarray_type, lc_smemory_type,
   lc_view_type, lc_process_type, lc_conn_type, lc_listener_type,
   lc_promise_type, lc_watch_type, lc_group_type, lc_squeue_type,
-  lc_sjoinable_type, lc_ssimple_type, lc_pipe_type;
+  lc_sjoinable_type, lc_ssimple_type, lc_pipe_type, lc_lane_type,
+  lc_process_executor_type;
 
 int lc_lock(lua_State *L);      /* Lock() */
 int lc_rlock(lua_State *L);     /* RLock() */
@@ -48,6 +49,7 @@ int lc_dict(lua_State *L);             /* Dict([table]) */
 int lc_local(lua_State *L);            /* Local([init [, args]]) */
 int lc_thread(lua_State *L);           /* Thread{target =, args =, ...} */
 int lc_executor(lua_State *L);         /* ThreadPoolExecutor([max_workers]) */
+int lc_process_executor(lua_State *L); /* ProcessPoolExecutor([max_workers]) */
 int lc_shared_executor(lua_State *L);  /* the family's own */
 int lc_promise(lua_State *L);          /* Promise() */
 int lc_new_watch(lua_State *L);        /* watch(futures) */

@@ -112,7 +112,7 @@ static int worker_write(lua_State *L) {
 }
 
 /* os.exit: raises SystemExit with the field 'code'. */
-static int worker_exit(lua_State *L) {
+int lc_worker_exit(lua_State *L) {
   lua_Integer code = 0;
   if (lua_isboolean(L, 1))
     code = lua_toboolean(L, 1) ? 0 : 1;
@@ -215,7 +215,7 @@ static int build(lua_State *L) {
   unsigned set = set_of(lua_touserdata(L, 1));
   lc_open_worker(L);
   open_libraries(L, set);
-  set_function(L, LUA_OSLIBNAME, "exit", worker_exit);
+  set_function(L, LUA_OSLIBNAME, "exit", lc_worker_exit);
   lc_whole_lines(L);
   lc_watch_coroutines(L);
   change_package(L);

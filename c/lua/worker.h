@@ -20,6 +20,9 @@ void *lc_libraries_arg(unsigned libraries);
 void *lc_worker_prepare(void *arg);
 void lc_worker_discard(void *worker);
 
+/* Their os.exit. */
+int lc_worker_exit(lua_State *L);
+
 /* One call of print or write puts out its text in one piece from now on. */
 void lc_whole_lines(lua_State *L);
 

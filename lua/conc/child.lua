@@ -4,6 +4,7 @@
 local core = require "conc.core"
 
 local child = core.child
+local exit = os.exit -- that of a pool's worker raises
 
 local function settle(job)
   package.path, package.cpath = job.path, job.cpath
@@ -68,5 +69,5 @@ return function(job, channel)
     end
   end
   -- Ends as a program does: threads and children are waited for.
-  os.exit(code, true)
+  exit(code, true)
 end

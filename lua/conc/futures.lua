@@ -9,6 +9,7 @@ local group_error = group.error
 
 local futures = {
   ThreadPoolExecutor = core.ThreadPoolExecutor,
+  ProcessPoolExecutor = core.ProcessPoolExecutor,
   Promise = core.Promise,
   TaskGroup = group.TaskGroup,
 }

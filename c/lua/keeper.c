@@ -1,0 +1,346 @@
+#include "lua/keeper.h"
+
+#include <string.h>
+
+#include "lua/callback.h"
+#include "lua/failure.h"
+#include "lua/lexecutor.h"
+#include "lua/state.h"
+#include "lua/worker.h"
+
+static const int64_t STALL = 5000000, /* ns until tasks are taken back */
+  ENOUGH = 2000000,                   /* ns of work to have in flight */
+  OVERHEAD = 1000;                    /* ns a task takes at least */
+
+/* ---- Slots ---- */
+
+static void count(lc_keeper *k) {
+  atomic_store_explicit(&k->w->depth, k->n, memory_order_relaxed);
+}
+
+static unsigned put_in_slot(lc_keeper *k, conc_future *f) {
+  while (k->slots[k->hint % KEEPER_SLOTS] != NULL)
+    k->hint++;
+  unsigned slot = k->hint++ % KEEPER_SLOTS;
+  k->slots[slot] = f;
+  k->n++;
+  count(k);
+  return slot;
+}
+
+static conc_future *take_from_slot(lc_keeper *k, unsigned slot) {
+  conc_future *f = k->slots[slot];
+  k->slots[slot] = NULL;
+  k->n--;
+  count(k);
+  if (k->n == 0 && k->alarm != NULL) {
+    conc_clock_clear(conc_root_clock(k->S->root), k->alarm);
+    conc_release(&k->alarm->obj);
+    k->alarm = NULL;
+  }
+  return f;
+}
+
+static conc_lane_head *head_of(conc_future *f) {
+  return (conc_lane_head *)(void *)conc_msg_data(&f->msg);
+}
+
+void lc_keeper_finish(lc_keeper *k, unsigned slot, conc_future_state how,
+                      conc_msg *result) {
+  conc_future *f = take_from_slot(k, slot);
+  conc_msg task = conc_msg_take(&f->msg);
+  conc_worker_ended(k->w, how);
+  (void)conc_future_finish(f, how, result);
+  conc_msg_fini(&task);
+  conc_release(&f->obj);
+}
+
+/* (class, text) */
+static int make_error(lua_State *L) {
+  lc_pusherror(L, lua_touserdata(L, 1), lua_touserdata(L, 2));
+  return 1;
+}
+
+void lc_keeper_fail(lc_keeper *k, unsigned slot, const char *cls,
+                    const char *text) {
+  lua_State *L = k->L;
+  conc_msg why;
+  lua_pushcfunction(L, make_error);
+  lua_pushlightuserdata(L, (void *)cls);
+  lua_pushlightuserdata(L, (void *)text);
+  (void)lua_pcall(L, 2, 1, 0);
+  lua_pushliteral(L, "");
+  lc_pack_failure(L, -2, &why);
+  lua_pop(L, 1);
+  lc_keeper_finish(k, slot, CONC_FUTURE_FAILED, &why);
+}
+
+static void end_asked(lc_keeper *k, unsigned slot) {
+  conc_msg none = {0};
+  unsigned asked = conc_future_asked(k->slots[slot]);
+  if ((asked & CONC_ASK_CANCEL) != 0 || (asked & CONC_ASK_LATE) == 0)
+    lc_keeper_finish(k, slot, CONC_FUTURE_CANCELLED, &none);
+  else
+    lc_keeper_fail(k, slot, "TimeoutError",
+                   "the task ran for longer than its timeout");
+}
+
+void lc_keeper_return(lc_keeper *k, unsigned slot) {
+  if (!conc_pool_return(k->p, k->slots[slot]))
+    end_asked(k, slot);
+  else
+    (void)take_from_slot(k, slot);
+}
+
+/* ---- Giving tasks ---- */
+
+static void ring_late(conc_alarm *a) {
+  (void)conc_future_ask((conc_future *)a->target, CONC_ASK_LATE);
+}
+
+static apr_status_t set_timeout(lc_keeper *k, conc_future *f, double seconds) {
+  conc_clock *clock = conc_root_clock(k->S->root);
+  apr_status_t st = conc_alarm_new(&k->alarm, &f->obj, ring_late, NULL);
+  return st != APR_SUCCESS
+           ? st
+           : conc_clock_set(clock, k->alarm, conc_after(seconds));
+}
+
+static apr_status_t push(lc_keeper *k, conc_msg *m, uint8_t tag) {
+  conc_load load = {.data = conc_msg_data(m), .size = m->size, .tag = tag};
+  if (m->nrefs != 0)
+    load.shared = (conc_proxy *const *)(void *)conc_msg_refs(m);
+  load.nshared = m->nrefs;
+  return conc_ring_push(&conc_lane_at(k->lane)->tasks, &load, k->S->self,
+                        CONC_FOREVER);
+}
+
+/* A task that was taken goes into the lane. */
+static void give(lc_keeper *k, conc_future *f) {
+  char text[120];
+  conc_lane_head *head = head_of(f);
+  bool alone = head->timeout >= 0;
+  unsigned slot = put_in_slot(k, f);
+  if (alone && k->n > 1) {
+    k->drain = true;
+    lc_keeper_return(k, slot);
+    return;
+  }
+  apr_status_t st = alone ? set_timeout(k, f, head->timeout) : APR_SUCCESS;
+  head->slot = slot;
+  k->drain = alone;
+  if (st == APR_SUCCESS)
+    st = push(k, &f->msg, f->kind);
+  if (st == APR_SUCCESS)
+    k->given++;
+  else
+    lc_keeper_fail(k, slot, "Error", apr_strerror(st, text, sizeof text));
+}
+
+/* How many may be in flight now. */
+static uint64_t limit(const lc_keeper *k) {
+  uint64_t most = k->window;
+  if (k->drain && k->n > 0)
+    return 0;
+  if (most > 1) { /* leave their share to the others */
+    uint64_t share = conc_pool_queued(k->p) / k->conf->max_workers + 1 + k->n;
+    most = share < most ? share : most;
+  }
+  if (k->conf->max_tasks != 0 && k->conf->max_tasks - k->given + k->n < most)
+    most = k->conf->max_tasks - k->given + k->n;
+  return most;
+}
+
+/* Take tasks; waits for one when none is in flight. */
+static apr_status_t fill(lc_keeper *k) {
+  while (k->n < limit(k)) {
+    conc_future *f;
+    bool idle = k->n == 0;
+    conc_parker *self = lc_idle(k->S);
+    self->idle = idle; /* nobody waits for this wait to end */
+    conc_time since = conc_sys_now();
+    apr_status_t st =
+      conc_pool_take(k->w, &f, self, idle ? CONC_FOREVER : CONC_NOW);
+    self->idle = false;
+    if (idle)
+      atomic_fetch_add_explicit(&k->w->waited, conc_sys_now() - since,
+                                memory_order_relaxed);
+    if (st != APR_SUCCESS)
+      return APR_STATUS_IS_TIMEUP(st) ? APR_SUCCESS : st;
+    give(k, f);
+  }
+  return APR_SUCCESS;
+}
+
+void lc_keeper_take_back(lc_keeper *k) {
+  conc_ring *r = &conc_lane_at(k->lane)->tasks;
+  conc_item item;
+  while (conc_ring_pop(r, &item, k->S->self, CONC_NOW) == APR_SUCCESS) {
+    uint64_t slot = KEEPER_SLOTS;
+    if (item.tag != CONC_LANE_INIT && item.size >= sizeof(conc_lane_head))
+      slot = conc_lane_head_of(&item)->slot;
+    conc_item_fini(&item);
+    if (slot < KEEPER_SLOTS && k->slots[slot] != NULL) {
+      k->given--;
+      lc_keeper_return(k, (unsigned)slot);
+    }
+  }
+}
+
+/* ---- Taking results ---- */
+
+static void learn(lc_keeper *k, int64_t ns, conc_future *f) {
+  int64_t took = ns < 0 ? 0 : ns;
+  k->average += (took - k->average) / 4;
+  int64_t n = ENOUGH / (k->average + OVERHEAD);
+  k->window = n < 1 ? 1 : n > KEEPER_SLOTS ? KEEPER_SLOTS : (uint32_t)n;
+  atomic_fetch_add_explicit(&k->w->worked, took, memory_order_relaxed);
+  if (conc_pool_is_slow(k->p, took)) {
+    const conc_lane_head *head = head_of(f);
+    char name[sizeof((conc_slow *)0)->name] = "?";
+    size_t len = head->name < sizeof name ? head->name : sizeof name - 1;
+    memcpy(name, head + 1, len);
+    if (len > 0)
+      name[len] = '\0';
+    conc_pool_slow(k->p, took, name);
+  }
+}
+
+/* The process has initialized itself, or failed to. */
+static void begin(lc_keeper *k, const conc_item *item) {
+  conc_msg why;
+  k->ready = item->tag == CONC_LANE_READY;
+  k->stillborn = 0;
+  atomic_store(&k->w->startup, conc_sys_now() - k->w->hired);
+  if (k->ready || conc_lane_decode(&why, item) != APR_SUCCESS)
+    return;
+  k->failed = true;
+  lc_push_failure(k->L, &why);
+  lua_pop(k->L, 1);
+  conc_msg_fini(&why);
+  lc_break_pool(k->L, k->p, "the initializer of a worker failed");
+  conc_pool_hurry(k->p, CONC_HASTE);
+}
+
+void lc_keeper_deliver(lc_keeper *k, const conc_item *item) {
+  conc_msg m;
+  if (item->tag == CONC_LANE_READY || item->tag == CONC_LANE_BROKEN) {
+    begin(k, item);
+    return;
+  }
+  if (item->tag < CONC_LANE_ENDED || item->size < sizeof(conc_lane_head))
+    return;
+  const conc_lane_head *head = conc_lane_head_of(item);
+  if (head->slot >= KEEPER_SLOTS || k->slots[head->slot] == NULL)
+    return;
+  unsigned slot = (unsigned)head->slot;
+  conc_future_state how = (conc_future_state)(item->tag - CONC_LANE_ENDED);
+  apr_status_t st = conc_lane_decode(&m, item);
+  learn(k, head->ns, k->slots[slot]);
+  if (st == APR_SUCCESS && how >= CONC_FUTURE_CANCELLED &&
+      how <= CONC_FUTURE_FAILED)
+    lc_keeper_finish(k, slot, how, &m);
+  else
+    lc_keeper_fail(k, slot, "Error", "the result of the task is corrupt");
+}
+
+/* Wait for results, and take all that are there. */
+static apr_status_t collect(lc_keeper *k) {
+  conc_ring *r = &conc_lane_at(k->lane)->results;
+  conc_item item;
+  conc_time until = k->n > 1 ? conc_sys_now() + STALL : CONC_FOREVER;
+  apr_status_t st = conc_ring_pop(r, &item, lc_idle(k->S), until);
+  if (APR_STATUS_IS_TIMEUP(st)) {
+    lc_keeper_take_back(k);
+    k->window = 1;
+    return APR_SUCCESS;
+  }
+  if (st != APR_SUCCESS)
+    return st;
+  do {
+    lc_keeper_deliver(k, &item);
+    conc_item_fini(&item);
+  } while (conc_ring_pop(r, &item, k->S->self, CONC_NOW) == APR_SUCCESS);
+  return APR_SUCCESS;
+}
+
+/* ---- The loop ---- */
+
+bool lc_keeper_is_asked(const lc_keeper *k) {
+  for (unsigned i = 0; i < KEEPER_SLOTS; i++)
+    if (k->slots[i] != NULL && (conc_future_asked(k->slots[i]) &
+                                (CONC_ASK_CANCEL | CONC_ASK_LATE)) != 0)
+      return true;
+  return false;
+}
+
+/* Somebody asked for the end of tasks in flight: those that have not begun end
+   at once, the one that runs with its process. */
+static void look_at_asked(lc_keeper *k) {
+  if (!lc_keeper_is_asked(k))
+    return;
+  lc_keeper_take_back(k);
+  if (lc_keeper_is_asked(k))
+    (void)conc_process_signal(k->process, CONC_KILL);
+}
+
+/* A wait ended for another reason than it was for. */
+static void attend(lc_keeper *k, apr_status_t st) {
+  if (st == CONC_INTERRUPTED) {
+    lc_attend(k->L, k->S);
+    return;
+  }
+  if (st != CONC_CANCELLED) /* no memory, or nonsense in the lane */
+    (void)conc_process_signal(k->process, CONC_KILL);
+  if (st == CONC_CANCELLED)
+    atomic_store(&k->S->self->cancel, 0);
+  if (st != CONC_CANCELLED || !conc_process_alive(k->process))
+    lc_keeper_lost(k);
+  else
+    look_at_asked(k);
+}
+
+static bool used_up(const lc_keeper *k) {
+  return k->conf->max_tasks != 0 && k->given >= k->conf->max_tasks && k->n == 0;
+}
+
+static void work(lc_keeper *k) {
+  while (!lc_keeper_hurried(k)) {
+    if (k->lane != NULL && used_up(k))
+      lc_keeper_dismiss(k);
+    if (k->lane == NULL && (conc_pool_over(k->p) || !lc_keeper_hire(k)))
+      return;
+    apr_status_t st = k->ready ? fill(k) : APR_SUCCESS;
+    if (st == CONC_CLOSED && k->n == 0)
+      return;
+    if ((st == APR_SUCCESS || st == CONC_CLOSED) && (k->n > 0 || !k->ready))
+      st = collect(k);
+    if (st != APR_SUCCESS && st != CONC_CLOSED)
+      attend(k, st);
+  }
+}
+
+void lc_keeper_work(conc_worker *w, void *prepared) {
+  static const unsigned char nomem[] = "\x11\xa0\x60\x71not enough memory";
+  conc_thread *t = w->thread;
+  const conc_pool_conf *conf = conc_pool_conf_of(w->pool);
+  t->arg = conf->arg; /* lc_worker_open looks there */
+  lua_State *L = lc_worker_open(t, prepared);
+  t->arg = w;
+  if (L == NULL) {
+    conc_msg why;
+    (void)conc_msg_make(&why, nomem, sizeof nomem - 1, NULL, 0);
+    conc_pool_break(w->pool, &why);
+    return;
+  }
+  lc_keeper k = {
+    .L = L, .S = lc_open(L), .w = w, .p = w->pool, .conf = conf, .window = 1};
+  work(&k);
+  if (k.lane != NULL && lc_keeper_hurried(&k))
+    lc_keeper_abort(&k);
+  else if (k.lane != NULL)
+    lc_keeper_dismiss(&k);
+  lua_close(L);
+}
+
+void lc_keeper_interrupt(conc_worker *w) { conc_thread_interrupt(w->thread); }

@@ -1,0 +1,241 @@
+/* The half of keeper.c that deals with the process: its start and its end. */
+
+#include "lua/keeper.h"
+
+#include <stdio.h>
+
+#include "base/status.h"
+#include "lua/failure.h"
+#include "lua/lexecutor.h"
+#include "lua/state.h"
+#include "lua/worker.h"
+#include "wait/lot.h"
+
+/* Processes that die before they can work, one after the other, until the pool
+   is given up. */
+enum { STILLBORN = 10 };
+
+/* ---- The start ---- */
+
+/* (keeper): a Process that waits at the other end of a new lane, started */
+static int start_process(lua_State *L) {
+  lc_keeper *k = lua_touserdata(L, 1);
+  char name[64];
+  lc_worker_apply(L, k->conf->env);
+  apr_status_t st = conc_lane_new(&k->lane, k->w->thread);
+  if (st != APR_SUCCESS)
+    return lc_fail(L, st);
+  conc_thread_name(k->w->thread, name, sizeof name);
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "conc.process_worker");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "process");
+  lua_pushstring(L, k->conf->method);
+  lua_pushstring(L, name);
+  lc_push(L, &k->lane->proxy.obj);
+  lua_call(L, 3, 1);
+  k->process = lc_check(L, -1, &conc_process_class);
+  conc_retain(&k->process->obj);
+  conc_lane_watch(k->lane, k->process);
+  lua_getfield(L, -1, "start");
+  lua_insert(L, -2);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
+/* The initializer, or word that there is none, is the first task. */
+static apr_status_t send_init(lc_keeper *k) {
+  conc_msg init = k->conf->init; /* read only */
+  const conc_lane_head none = {.slot = 0};
+  conc_load load = {.data = &none, .size = sizeof none, .tag = CONC_LANE_INIT};
+  if (init.size != 0) {
+    load.data = conc_msg_data(&init);
+    load.size = init.size;
+    load.nshared = init.nrefs;
+    if (init.nrefs != 0)
+      load.shared = (conc_proxy *const *)(void *)conc_msg_refs(&init);
+  }
+  return conc_ring_push(&conc_lane_at(k->lane)->tasks, &load, k->S->self,
+                        CONC_FOREVER);
+}
+
+static void let_go(lc_keeper *k) {
+  if (k->lane != NULL)
+    conc_release(&k->lane->proxy.obj);
+  if (k->process != NULL)
+    conc_release(&k->process->obj);
+  k->lane = NULL;
+  k->process = NULL;
+  k->ready = k->drain = false;
+  k->given = 0;
+}
+
+static void await_end(lc_keeper *k);
+
+bool lc_keeper_hire(lc_keeper *k) {
+  lua_State *L = k->L;
+  char text[120];
+  lua_settop(L, 0);
+  lua_pushcfunction(L, start_process);
+  lua_pushlightuserdata(L, k);
+  if (lua_pcall(L, 1, 0, 0) == LUA_OK) {
+    apr_status_t st = send_init(k);
+    lua_gc(L, LUA_GCCOLLECT); /* so that the lane goes with the process */
+    if (st == APR_SUCCESS)
+      return true;
+    lua_pushstring(L, apr_strerror(st, text, sizeof text));
+  }
+  if (k->process != NULL &&
+      atomic_load(&k->process->stage) >= CONC_PROCESS_STARTED) {
+    (void)conc_process_signal(k->process, CONC_KILL);
+    await_end(k);
+  }
+  let_go(k);
+  if (!lc_keeper_hurried(k)) {
+    lc_break_pool(L, k->p, "a worker process cannot be started");
+    conc_pool_hurry(k->p, CONC_HASTE);
+  }
+  return false;
+}
+
+/* ---- The end ---- */
+
+bool lc_keeper_hurried(const lc_keeper *k) {
+  return conc_pool_hurried(k->p) != CONC_LEISURE ||
+         conc_root_cancelled(k->S->root);
+}
+
+/* Wait for the end of the process, and make it faster when somebody asks. */
+static void await_end(lc_keeper *k) {
+  conc_pool_pace told = CONC_LEISURE;
+  conc_word *over = &k->lane->over;
+  while (atomic_load(over) == 0) {
+    conc_pool_pace pace = conc_pool_hurried(k->p);
+    if (conc_root_cancelled(k->S->root))
+      pace = CONC_HASTE;
+    if (pace > told)
+      (void)conc_process_signal(k->process, pace == CONC_HURRY ? CONC_TERMINATE
+                                                               : CONC_KILL);
+    told = pace;
+    (void)conc_wait(over, 0, k->S->self, CONC_FOREVER);
+    atomic_store(&k->S->self->cancel, 0);
+  }
+}
+
+void lc_keeper_dismiss(lc_keeper *k) {
+  conc_ring_close(&conc_lane_at(k->lane)->tasks, CONC_RING_NO_MORE);
+  await_end(k);
+  let_go(k);
+}
+
+void lc_keeper_abort(lc_keeper *k) {
+  conc_msg *why = conc_pool_why(k->p), copy;
+  for (unsigned i = 0; i < KEEPER_SLOTS; i++) {
+    if (k->slots[i] == NULL)
+      continue;
+    copy = (conc_msg){0};
+    if (why != NULL)
+      (void)conc_msg_copy(&copy, why);
+    lc_keeper_finish(
+      k, i, why == NULL ? CONC_FUTURE_CANCELLED : CONC_FUTURE_FAILED, &copy);
+  }
+  if (k->lane == NULL)
+    return;
+  await_end(k);
+  let_go(k);
+}
+
+/* ---- Deaths ---- */
+
+static void set_integer(lua_State *L, const char *name, lua_Integer n) {
+  lua_pushinteger(L, n);
+  lua_setfield(L, -2, name);
+}
+
+/* (process): a WorkerDied that says how */
+static int make_death(lua_State *L) {
+  conc_process *p = lua_touserdata(L, 1);
+  char bytes[CONC_TAIL_BYTES], text[120];
+  int signal = p->end.signal;
+  const char *name = signal == 0 ? NULL : conc_sys_signal_name(signal);
+  if (name != NULL)
+    (void)snprintf(text, sizeof text, "the worker process %llu was ended by %s",
+                   (unsigned long long)p->pid, name);
+  else
+    (void)snprintf(text, sizeof text, "the worker process %llu ended by %s %d",
+                   (unsigned long long)p->pid,
+                   signal != 0 ? "signal" : "itself, with exit code",
+                   signal != 0 ? signal : p->end.code);
+  lc_pusherror(L, "WorkerDied", text);
+  set_integer(L, "pid", (lua_Integer)p->pid);
+  set_integer(L, "exitcode", signal != 0 ? -signal : p->end.code);
+  if (signal != 0) {
+    if (name != NULL)
+      lua_pushstring(L, name);
+    else
+      lua_pushfstring(L, "signal %d", signal);
+    lua_setfield(L, -2, "signal");
+  }
+  if (p->tail != NULL) {
+    conc_tail_drain(p->tail);
+    lua_pushlstring(L, bytes, conc_tail_read(p->tail, bytes));
+    lua_setfield(L, -2, "stderr");
+  }
+  return 1;
+}
+
+/* Push that, or what kept us from it. */
+static void push_death(lc_keeper *k) {
+  lua_pushcfunction(k->L, make_death);
+  lua_pushlightuserdata(k->L, k->process);
+  (void)lua_pcall(k->L, 1, 1, 0);
+}
+
+static void break_by_death(lc_keeper *k, const char *text) {
+  push_death(k);
+  lc_break_pool(k->L, k->p, text);
+  conc_pool_hurry(k->p, CONC_HASTE);
+}
+
+/* The task in the slot was lost with its process. */
+static void judge(lc_keeper *k, unsigned slot) {
+  conc_future *f = k->slots[slot];
+  conc_lane_head *head = (conc_lane_head *)(void *)conc_msg_data(&f->msg);
+  conc_msg why;
+  if ((conc_future_asked(f) & (CONC_ASK_CANCEL | CONC_ASK_LATE)) != 0) {
+    lc_keeper_return(k, slot); /* which ends it */
+  } else if (head->retries > 0) {
+    head->retries--;
+    lc_keeper_return(k, slot);
+  } else if (!k->conf->on_death) {
+    push_death(k);
+    lua_pushliteral(k->L, "");
+    lc_pack_failure(k->L, -2, &why);
+    lua_pop(k->L, 1);
+    lc_keeper_finish(k, slot, CONC_FUTURE_FAILED, &why);
+  }
+}
+
+void lc_keeper_lost(lc_keeper *k) {
+  conc_ring *r = &conc_lane_at(k->lane)->results;
+  conc_item item;
+  conc_lane_await_over(k->lane, k->S->self);
+  atomic_store(&k->S->self->cancel, 0);
+  while (conc_ring_pop(r, &item, k->S->self, CONC_NOW) == APR_SUCCESS) {
+    lc_keeper_deliver(k, &item);
+    conc_item_fini(&item);
+  }
+  lc_keeper_take_back(k);
+  bool accident = !lc_keeper_is_asked(k);
+  for (unsigned i = 0; i < KEEPER_SLOTS; i++)
+    if (k->slots[i] != NULL)
+      judge(k, i);
+  if (!k->failed && k->conf->on_death && accident)
+    break_by_death(k, "a worker process died");
+  else if (!k->failed && !k->ready && ++k->stillborn == STILLBORN)
+    break_by_death(k, "worker processes die before they can work");
+  if (lc_keeper_hurried(k))
+    lc_keeper_abort(k);
+  else
+    let_go(k);
+}

@@ -1,0 +1,196 @@
+/* What a worker process of a ProcessPoolExecutor does; see ipc/lane.h. */
+
+#include <lualib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ipc/lane.h"
+#include "lua/callback.h"
+#include "lua/failure.h"
+#include "lua/lprocess.h"
+#include "lua/state.h"
+#include "lua/task.h"
+#include "lua/types.h"
+#include "lua/worker.h"
+
+const lc_type lc_lane_type = {&conc_lane_class.cls, NULL, NULL, NULL, 0, false};
+
+/* ---- Answers ---- */
+
+static apr_status_t push(conc_lane *lane, const conc_load *load,
+                         conc_parker *self) {
+  return conc_ring_push(&conc_lane_at(lane)->results, load, self, CONC_FOREVER);
+}
+
+/* Send the head and the bytes. */
+static apr_status_t send_wire(conc_lane *lane, const conc_lane_head *head,
+                              uint8_t tag, const conc_wire *w,
+                              conc_parker *self) {
+  unsigned char few[CONC_RING_INLINE], *all = few;
+  size_t size = sizeof *head + w->size;
+  if (size > sizeof few && (all = conc_alloc(size)) == NULL)
+    return APR_ENOMEM;
+  memcpy(all, head, sizeof *head);
+  if (w->size > 0)
+    memcpy(all + sizeof *head, w->data, w->size);
+  const conc_load load = {.data = all,
+                          .size = size,
+                          .shared = w->shared,
+                          .nshared = w->nshared,
+                          .tag = tag};
+  apr_status_t st = push(lane, &load, self);
+  if (all != few)
+    conc_free(all);
+  return st;
+}
+
+static apr_status_t send_message(conc_lane *lane, const conc_lane_head *head,
+                                 uint8_t tag, conc_msg *m, conc_parker *self) {
+  const conc_class *what;
+  conc_wire w;
+  apr_status_t st = conc_wire_encode(&w, m, &what);
+  if (st != APR_SUCCESS)
+    return st;
+  st = send_wire(lane, head, tag, &w, self);
+  conc_wire_fini(&w);
+  return st;
+}
+
+/* Send what came of the task; if that cannot be, why.  Without a word the
+   executor would wait for ever: then the process ends. */
+static void answer(lua_State *L, conc_lane *lane, const conc_lane_head *head,
+                   conc_future *f) {
+  char text[160];
+  conc_msg why;
+  lc_state *S = lc_open(L);
+  conc_future_state how = conc_future_is(f);
+  apr_status_t st = send_message(lane, head, (uint8_t)(CONC_LANE_ENDED + how),
+                                 &f->msg, S->self);
+  if (st == APR_SUCCESS)
+    return;
+  if (st == CONC_MISUSE)
+    lua_pushliteral(L, "result: holds what cannot leave the process");
+  else
+    lua_pushstring(L, apr_strerror(st, text, sizeof text));
+  lua_pushliteral(L, "");
+  lc_pack_failure(L, -2, &why);
+  lua_pop(L, 1);
+  st = send_message(lane, head, CONC_LANE_ENDED + CONC_FUTURE_FAILED, &why,
+                    S->self);
+  conc_msg_fini(&why);
+  if (st != APR_SUCCESS)
+    conc_sys_end_now(1);
+}
+
+/* ---- Tasks ---- */
+
+/* (message): call what is in it */
+static int initialize(lua_State *L) {
+  int n = lc_unpack(L, lua_touserdata(L, 1));
+  lua_call(L, n - 1, 0);
+  return 0;
+}
+
+/* Do the initializer, if there is one, and say so; false: it failed. */
+static bool begin(lua_State *L, conc_lane *lane, const conc_item *item) {
+  static const conc_wire none = {0};
+  static const conc_lane_head head = {0};
+  lc_state *S = lc_open(L);
+  conc_msg m, why;
+  lua_pushcfunction(L, lc_traceback);
+  int top = lua_gettop(L);
+  bool ok = true;
+  if (item->size > sizeof head) {
+    if (conc_lane_decode(&m, item) == APR_SUCCESS) {
+      lua_pushcfunction(L, initialize);
+      lua_pushlightuserdata(L, &m);
+      ok = lua_pcall(L, 1, 0, top) == LUA_OK;
+      conc_msg_fini(&m);
+    } else {
+      lua_pushliteral(L, "the initializer cannot be rebuilt");
+      ok = false;
+    }
+  }
+  apr_status_t st;
+  if (ok) {
+    st = send_wire(lane, &head, CONC_LANE_READY, &none, S->self);
+  } else {
+    lc_push_traceback(L);
+    lc_pack_failure(L, top + 1, &why);
+    st = send_message(lane, &head, CONC_LANE_BROKEN, &why, S->self);
+    conc_msg_fini(&why);
+  }
+  lua_settop(L, top - 1);
+  if (st != APR_SUCCESS)
+    conc_sys_end_now(1);
+  return ok;
+}
+
+/* A future that nobody but this function sees, so that a task here is what it
+   is in a thread. */
+static void run(lua_State *L, conc_lane *lane, const conc_item *item) {
+  conc_future *f;
+  conc_msg m;
+  if (item->size < sizeof(conc_lane_head))
+    conc_sys_end_now(1);
+  conc_lane_head head = {.slot = conc_lane_head_of(item)->slot};
+  if (conc_future_new(&f) != APR_SUCCESS)
+    conc_sys_end_now(1);
+  f->quiet = true;
+  f->kind = item->tag;
+  apr_status_t st = conc_lane_decode(&m, item);
+  (void)conc_future_start(f, NULL);
+  conc_time since = conc_sys_now();
+  if (st == APR_SUCCESS) {
+    f->msg = m;
+    conc_retain(&f->obj);
+    head.ns = lc_run_task(L, NULL, f, NULL) - since;
+  } else {
+    lua_pushliteral(L, "the task cannot be rebuilt");
+    lua_pushliteral(L, "");
+    lc_pack_failure(L, -2, &m);
+    lua_pop(L, 1);
+    (void)conc_future_finish(f, CONC_FUTURE_FAILED, &m);
+  }
+  answer(L, lane, &head, f);
+  conc_release(&f->obj);
+}
+
+/* child.work(lane): do what comes along it, until it is closed */
+static int work(lua_State *L) {
+  conc_lane *lane = lc_check(L, 1, &conc_lane_class.cls);
+  lc_state *S = lc_get(L);
+  conc_item item;
+  lua_getglobal(L, LUA_OSLIBNAME);
+  if (lua_istable(L, -1)) {
+    lua_pushcfunction(L, lc_worker_exit);
+    lua_setfield(L, -2, "exit");
+  }
+  lua_settop(L, 1);
+  (void)lc_self(L);
+  S->serving = true;
+  for (;;) {
+    apr_status_t st = conc_ring_pop(&conc_lane_at(lane)->tasks, &item,
+                                    lc_idle(S), CONC_FOREVER);
+    bool go_on = true;
+    if (st == CONC_CLOSED)
+      return 0;
+    if (st == CONC_INTERRUPTED)
+      lc_attend(L, S);
+    else if (st == CONC_CANCELLED)
+      atomic_store(&S->self->cancel, 0);
+    else if (st != APR_SUCCESS)
+      return lc_fail(L, st);
+    if (st != APR_SUCCESS)
+      continue;
+    if (item.tag == CONC_LANE_INIT)
+      go_on = begin(L, lane, &item);
+    else
+      run(L, lane, &item);
+    conc_item_fini(&item);
+    if (!go_on)
+      return 0;
+  }
+}
+
+const luaL_Reg lc_serve_functions[] = {{"work", work}, {NULL, NULL}};
