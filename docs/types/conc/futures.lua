@@ -97,6 +97,38 @@ function ThreadPoolExecutor:max_workers() end
 ---@nodiscard
 function ThreadPoolExecutor:stats() end
 
+---@class conc.ProcessPoolExecutor: conc.ThreadPoolExecutor
+local ProcessPoolExecutor = {}
+
+---@class conc.ProcessPoolExecutor.Options
+---@field max_workers? integer processes at most (conc.cpu_count())
+---@field mp_context? table what multiprocessing.get_context gave: how they start
+---@field initializer? function called first in each process
+---@field initargs? table its arguments
+---@field max_tasks_per_child? integer then a new process takes its place
+---@field on_death? "fail"|"break" what a death does to the others ("fail")
+
+---The error of a task whose process died.
+---@class conc.WorkerDied: conc.Error
+---@field pid integer
+---@field exitcode integer code, or -signal
+---@field signal? string name
+---@field stderr string the end of what it wrote there
+
+---@param max_workers? integer|conc.ProcessPoolExecutor.Options
+---@param mp_context? table
+---@param initializer? function
+---@param initargs? table
+---@return conc.ProcessPoolExecutor
+---@nodiscard
+function futures.ProcessPoolExecutor(max_workers, mp_context, initializer, initargs) end
+
+---End all processes (SIGTERM); what is not done fails with a BrokenProcessPool.
+function ProcessPoolExecutor:terminate_workers() end
+
+---The same by SIGKILL.
+function ProcessPoolExecutor:kill_workers() end
+
 ---@class conc.Future
 local Future = {}
 
