@@ -72,14 +72,20 @@ void lc_submit(lua_State *L, conc_pool *p, conc_future *f) {
     refused(L, p, st);
 }
 
-void lc_pack_task(lua_State *L, conc_pool *p, lc_packing *what,
-                  conc_future *f) {
+/* 'S': the state's, or NULL: look for it. */
+static void pack_task(lua_State *L, lc_state *S, conc_pool *p, lc_packing *what,
+                      conc_future *f) {
   conc_msg m;
   if (conc_pool_conf_of(p)->processes)
     lc_pack_post(L, what, &(lc_post){.timeout = -1}, &m);
   else
-    lc_pack_with(L, lc_get(L), what, &m);
+    lc_pack_with(L, S == NULL ? lc_open(L) : S, what, &m);
   f->msg = m;
+}
+
+void lc_pack_task(lua_State *L, conc_pool *p, lc_packing *what,
+                  conc_future *f) {
+  pack_task(L, NULL, p, what, f);
 }
 
 /* Pack the values from 'first' on as the task of a new future, with 'before'
@@ -90,7 +96,7 @@ static conc_future *push_task(lua_State *L, conc_pool *p, int first,
   conc_future *f = lc_newfuture(L);
   lc_packing what = {
     .first = first, .last = last, .name = "fn", .before = before};
-  lc_pack_task(L, p, &what, f);
+  pack_task(L, lc_get(L), p, &what, f);
   return f;
 }
 
