@@ -119,6 +119,18 @@ describe("an interrupt", function()
     end
   end)
 
+  it("is not missed by a function that is just entered #stress", function()
+    local ex <close> = require "conc.futures".ThreadPoolExecutor(1)
+    for _ = 1, helper.scale(3000) do
+      local f = ex:submit(spin)
+      while not f:running() do end
+      f:cancel {running = true}
+      local err = f:exception(10)
+      if not err then f:cancel {running = true} end
+      assert.equal("CancelledError", err and err.class)
+    end
+  end)
+
   it("comes to whichever coroutine runs, while they take turns", function()
     for _ = 1, helper.scale(100) do
       local _, err = interrupt(function(started)

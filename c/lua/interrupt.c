@@ -11,8 +11,7 @@
  * a state that can be nudged has an allocator that frees nothing while it is
  * visited.  The visitor says so first, and reads where the chain begins then;
  * whoever frees a record has shortened the chain before, and looks for visitors
- * then.  (The store that shortened it is a collection's work old by the time
- * of the look, so no fence is spent on it.)
+ * then.  (A fence for all stands between the visitor's word and its look.)
  */
 
 #include "lua/interrupt.h"
@@ -71,6 +70,11 @@ static void hook(lua_State *L, lua_Debug *ar) {
 }
 
 /*
+ * lua_sethook writes the mask and marks the calls that it finds; a function
+ * that is entered meanwhile is linked in and then reads the mask.  Lua puts no
+ * fence there, so both could miss the other; hence a fence for all, after
+ * which the mask is seen by who enters, and the call by who looks once more.
+ *
  * The coroutine that is nudged is there: when it is read here it runs or has
  * just ended, and nothing is freed from now on.
  */
@@ -79,14 +83,17 @@ static void nudge(void *arg) {
   lc_interrupt *in = &S->interrupt;
   conc_mutex_lock(&in->lock);
   atomic_store(&in->visited, 1);
+  conc_sys_fence_all();
   lua_State *L = atomic_load(&in->body);
   lua_Hook old = lua_gethook(L);
   if (old != hook) {
     in->hook = old;
     in->mask = lua_gethookmask(L);
     in->count = lua_gethookcount(L);
-    lua_sethook(L, hook, in->mask | LUA_MASKCOUNT, 1);
   }
+  lua_sethook(L, hook, in->mask | LUA_MASKCOUNT, 1);
+  conc_sys_fence_all();
+  lua_sethook(L, hook, in->mask | LUA_MASKCOUNT, 1);
   atomic_store(&in->visited, 0);
   conc_mutex_unlock(&in->lock);
 }

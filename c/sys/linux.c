@@ -103,3 +103,16 @@ unsigned conc_sys_cpus(void) {
     n = (long)granted + ((double)(long)granted < granted);
   return n < 1 ? 1 : (unsigned)n;
 }
+
+void conc_sys_fence_all(void) {
+  static conc_word registered;
+  atomic_thread_fence(memory_order_seq_cst);
+#ifdef SYS_membarrier
+  enum { EXPEDITED = 1 << 3, REGISTER = 1 << 4 }; /* linux/membarrier.h */
+  if (atomic_load(&registered) == 0) {
+    (void)syscall(SYS_membarrier, REGISTER, 0, 0);
+    atomic_store(&registered, 1);
+  }
+  (void)syscall(SYS_membarrier, EXPEDITED, 0, 0);
+#endif
+}

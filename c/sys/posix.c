@@ -145,3 +145,5 @@ unsigned conc_sys_cpus(void) {
   long n = sysconf(_SC_NPROCESSORS_ONLN);
   return n < 1 ? 1 : (unsigned)n;
 }
+
+void conc_sys_fence_all(void) { atomic_thread_fence(memory_order_seq_cst); }

@@ -66,6 +66,12 @@ bool conc_sys_handles_signals(void);
 /* Does a person read what this process writes to stderr? */
 bool conc_sys_stderr_is_terminal(void);
 
+/*
+ * When this returns, every other thread of the process has passed a full fence
+ * since it was called, where the system can do that; else only the caller has.
+ */
+void conc_sys_fence_all(void);
+
 /* Keep the module that holds this function mapped until the process ends. */
 void conc_sys_pin(void);
 

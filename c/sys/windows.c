@@ -198,3 +198,5 @@ void conc_sys_large(void *p, size_t size) {
   (void)p;
   (void)size;
 }
+
+void conc_sys_fence_all(void) { FlushProcessWriteBuffers(); }
