@@ -214,6 +214,7 @@ local modules = {
   ["conc.interpreter"] = "lua/conc/interpreter.lua",
   ["conc.launch"] = "lua/conc/launch.lua",
   ["conc.multiprocessing"] = "lua/conc/multiprocessing.lua",
+  ["conc.pool"] = "lua/conc/pool.lua",
   ["conc.process_worker"] = "lua/conc/process_worker.lua",
   ["conc.progress"] = "lua/conc/progress.lua",
   ["conc.queue"] = "lua/conc/queue.lua",

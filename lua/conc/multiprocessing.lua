@@ -6,6 +6,7 @@
 local connection = require "conc.connection"
 local core = require "conc.core"
 local interpreter = require "conc.interpreter"
+local pool = require "conc.pool"
 require "conc.launch" -- for Process.start
 
 local multiprocessing = {
@@ -17,6 +18,8 @@ local multiprocessing = {
   Listener = connection.Listener,
   Client = connection.Client,
   wait = core.wait,
+  Pool = pool.process_pool(),
+  ThreadPool = pool.ThreadPool,
 }
 
 -- What is in shared memory.
@@ -70,10 +73,12 @@ function multiprocessing.get_context(method)
   if method == nil then return multiprocessing end
   check_method(method, "get_context")
   if not contexts[method] then
-    contexts[method] = setmetatable({
+    local context = {
       Process = core.process_maker(method),
       get_start_method = function() return method end,
-    }, {__index = multiprocessing})
+    }
+    context.Pool = pool.process_pool(context)
+    contexts[method] = setmetatable(context, {__index = multiprocessing})
   end
   return contexts[method]
 end

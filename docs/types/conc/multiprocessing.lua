@@ -414,4 +414,117 @@ function SharedMemoryManager:ShareableList(sequence) end
 
 function SharedMemoryManager:shutdown() end
 
+---@class conc.AsyncResult
+local AsyncResult = {}
+
+---The results; raises the call's error, or a TimeoutError.
+---@param timeout? number seconds; nil: for ever
+---@return any ...
+function AsyncResult:get(timeout) end
+
+---@param timeout? number seconds; nil: for ever
+---@return boolean? done
+---@return "timeout"? why
+function AsyncResult:wait(timeout) end
+
+---@return boolean
+---@nodiscard
+function AsyncResult:ready() end
+
+---Did it end without an error?  Raises when it is not ready.
+---@return boolean
+---@nodiscard
+function AsyncResult:successful() end
+
+---@class conc.Pool
+local Pool = {}
+
+---@class conc.Pool.Options
+---@field processes? integer workers at most (conc.cpu_count())
+---@field initializer? function called first by each worker
+---@field initargs? table its arguments
+---@field maxtasksperchild? integer then a new worker takes its place
+
+---@class conc.Pool.Call
+---@field chunksize? integer items that travel together (of maps)
+---@field callback? function called with the results
+---@field error_callback? fun(err: any)
+
+---@param processes? integer|conc.Pool.Options
+---@param initializer? function
+---@param initargs? table
+---@param maxtasksperchild? integer
+---@return conc.Pool
+---@nodiscard
+function multiprocessing.Pool(processes, initializer, initargs, maxtasksperchild) end
+
+---The same with threads.
+---@param processes? integer|conc.Pool.Options
+---@param initializer? function
+---@param initargs? table
+---@param maxtasksperchild? integer
+---@return conc.Pool
+---@nodiscard
+function multiprocessing.ThreadPool(processes, initializer, initargs, maxtasksperchild) end
+
+---Call fn in a worker and wait for what it returns.
+---@param fn function
+---@param args? table
+---@return any ...
+function Pool:apply(fn, args) end
+
+---@param fn function
+---@param args? table
+---@param options? conc.Pool.Call
+---@return conc.AsyncResult
+function Pool:apply_async(fn, args, options) end
+
+---The first results of fn(x) in the order of xs; all are done before an error is raised.
+---@param fn function
+---@param xs any[]|fun(): any
+---@param chunksize? integer
+---@return table results with their number as n
+function Pool:map(fn, xs, chunksize) end
+
+---@param fn function
+---@param xs any[]|fun(): any
+---@param options? conc.Pool.Call
+---@return conc.AsyncResult
+function Pool:map_async(fn, xs, options) end
+
+---@param fn function
+---@param xs table[]|fun(): table
+---@param chunksize? integer
+---@return table results
+function Pool:starmap(fn, xs, chunksize) end
+
+---@param fn function
+---@param xs table[]|fun(): table
+---@param options? conc.Pool.Call
+---@return conc.AsyncResult
+function Pool:starmap_async(fn, xs, options) end
+
+---Iterate over index and results as they come, in order.
+---@param fn function
+---@param xs any[]|fun(): any
+---@param chunksize? integer
+---@return fun(): integer?, any ...
+function Pool:imap(fn, xs, chunksize) end
+
+---... in the order in which they are done.
+---@param fn function
+---@param xs any[]|fun(): any
+---@param chunksize? integer
+---@return fun(): integer?, any ...
+function Pool:imap_unordered(fn, xs, chunksize) end
+
+---Take no more work.
+function Pool:close() end
+
+---Drop what is not done.
+function Pool:terminate() end
+
+---Wait until the workers have ended, after close or terminate.
+function Pool:join() end
+
 return multiprocessing

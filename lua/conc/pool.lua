@@ -1,0 +1,354 @@
+--- Pools of workers, as in Python's `multiprocessing.pool`: executors by
+-- another name, with tables for results and callbacks for their ends.
+
+local core = require "conc.core"
+
+local pool = {}
+
+-- Arguments ----------------------------------------------------------------
+
+local function bad(call, n, text, level)
+  error(("bad argument #%d to '%s' (%s)"):format(n, call, text), (level or 2) + 1)
+end
+
+local function check_function(call, f)
+  if type(f) == "function" then return end
+  local mt = getmetatable(f)
+  if type(mt) == "table" and mt.__call then return end
+  bad(call, 1, "fn: function expected, got " .. type(f), 3)
+end
+
+local function check_table(call, n, name, t)
+  if type(t) ~= "table" then bad(call, n, name .. ": table expected, got " .. type(t), 3) end
+  return t
+end
+
+local function check_chunksize(call, n)
+  if n ~= nil and (math.type(n) ~= "integer" or n < 1) then
+    bad(call, 3, "chunksize: positive integer expected, got " .. tostring(n), 3)
+  end
+end
+
+local function check_callbacks(call, n, options)
+  if options == nil then return {} end
+  check_table(call, n, "options", options)
+  for name, f in pairs(options) do
+    if name ~= "callback" and name ~= "error_callback" and name ~= "chunksize" then
+      bad(call, n, ("unknown option '%s'"):format(tostring(name)), 3)
+    end
+    if name ~= "chunksize" and type(f) ~= "function" then
+      bad(call, n, name .. ": function expected, got " .. type(f), 3)
+    end
+  end
+  return options
+end
+
+-- In a worker --------------------------------------------------------------
+
+local function keep(results, i, ok, ...)
+  if ok then
+    results[i] = (...)
+  else
+    results.errors = results.errors or {}
+    results.errors[i] = {value = (...)}
+  end
+end
+
+--- The first result of fn for each of n items; those that failed are in
+-- `errors`.  All are done, whatever fails.
+function pool.run_chunk(fn, star, items, n)
+  local results = {}
+  for i = 1, n do
+    local item = items[i]
+    if star then
+      keep(results, i, pcall(fn, table.unpack(item, 1, item.n or #item)))
+    else
+      keep(results, i, pcall(fn, item))
+    end
+  end
+  return results
+end
+
+-- Results ------------------------------------------------------------------
+
+--- What comes of an asynchronous call.
+-- @type AsyncResult
+local AsyncResult = {}
+AsyncResult.__index = AsyncResult
+AsyncResult.__name = "AsyncResult"
+
+-- 'collect' makes the result of the futures, when all are done, or raises.
+local function new_result(futures, collect, options)
+  local self = setmetatable({futures = futures, collect = collect}, AsyncResult)
+  if not options.callback and not options.error_callback then return self end
+  local left = math.max(#futures, 1)
+  local function done()
+    left = left - 1
+    if left > 0 then return end
+    local results = table.pack(pcall(collect, futures))
+    if results[1] then
+      if options.callback then options.callback(table.unpack(results, 2, results.n)) end
+    elseif options.error_callback then
+      options.error_callback(results[2])
+    end
+  end
+  for _, f in ipairs(futures) do f:add_done_callback(done) end
+  if #futures == 0 then done() end
+  return self
+end
+
+--- Wait until it is done.
+-- @number[opt] timeout seconds
+-- @return `true`, or `nil` and "timeout"
+function AsyncResult:wait(timeout)
+  local _, left = require "conc.futures".wait(self.futures, timeout)
+  if #left > 0 then return nil, "timeout" end
+  return true
+end
+
+--- The results; raises what the call raised, or a TimeoutError.
+-- @number[opt] timeout seconds
+function AsyncResult:get(timeout)
+  if not self:wait(timeout) then
+    error(core.Error.new("TimeoutError", "the result is not ready in time"))
+  end
+  return self.collect(self.futures)
+end
+
+--- Is it done?
+function AsyncResult:ready()
+  for _, f in ipairs(self.futures) do
+    if not f:done() then return false end
+  end
+  return true
+end
+
+--- Did it end without an error?  Raises when it is not done.
+function AsyncResult:successful()
+  if not self:ready() then error("the result is not ready", 2) end
+  return (pcall(self.collect, self.futures))
+end
+
+-- Pools --------------------------------------------------------------------
+
+--- @type Pool
+local Pool = {}
+Pool.__index = Pool
+Pool.__name = "Pool"
+
+local function check_open(self, level)
+  if self.closed then error("the pool is closed", (level or 2) + 1) end
+end
+
+local function one(futures) return futures[1]:result() end
+
+--- Call fn in a worker and return what it returns.
+-- @func fn
+-- @tparam[opt] table args its arguments, with their number as `n` if some are nil
+function Pool:apply(fn, args)
+  return self:apply_async(fn, args):get()
+end
+
+--- The same without waiting.
+-- @func fn
+-- @tparam[opt] table args
+-- @tparam[opt] table options `callback`, called with the results;
+-- `error_callback`, called with the error
+-- @treturn AsyncResult
+function Pool:apply_async(fn, args, options)
+  check_function("apply_async", fn)
+  args = check_table("apply_async", 2, "args", args == nil and {} or args)
+  options = check_callbacks("apply_async", 3, options)
+  check_open(self)
+  local future = self.executor:submit(fn, table.unpack(args, 1, args.n or #args))
+  return new_result({future}, one, options)
+end
+
+-- The items of a sequence or an iterator, and how many.
+local function items_of(call, xs)
+  if type(xs) == "table" then return xs, #xs end
+  if type(xs) ~= "function" then
+    bad(call, 2, "xs: sequence or iterator expected, got " .. type(xs), 3)
+  end
+  local items, n = {}, 0
+  for x in xs do
+    n = n + 1
+    items[n] = x
+  end
+  return items, n
+end
+
+-- The results of all chunks as one table; the first error is raised.
+local function joiner(sizes)
+  return function(futures)
+    local all, n = {}, 0
+    for k, f in ipairs(futures) do
+      local results = f:result()
+      local errors = results.errors
+      for i = 1, sizes[k] do
+        if errors and errors[i] then error(errors[i].value, 0) end
+        all[n + i] = results[i]
+      end
+      n = n + sizes[k]
+    end
+    all.n = n
+    return all
+  end
+end
+
+local function start_map(self, call, star, fn, xs, options)
+  check_function(call, fn)
+  if math.type(options) then options = {chunksize = options} end
+  options = check_callbacks(call, 3, options)
+  check_chunksize(call, options.chunksize)
+  check_open(self, 3)
+  local items, n = items_of(call, xs)
+  local size = options.chunksize or math.max(1, math.ceil(n / (4 * self.processes)))
+  local futures, sizes = {}, {}
+  for first = 1, n, size do
+    local last = math.min(first + size - 1, n)
+    local chunk = table.move(items, first, last, 1, {})
+    sizes[#sizes + 1] = last - first + 1
+    futures[#futures + 1] =
+      self.executor:submit(pool.run_chunk, fn, star, chunk, last - first + 1)
+  end
+  return new_result(futures, joiner(sizes), options)
+end
+
+--- The first results of fn(x) for all x of xs, in their order, as a table with
+-- their number as `n`.  All are done, then the first error is raised.
+-- @func fn
+-- @param xs a sequence, or an iterator function
+-- @int[opt] chunksize items that travel together
+function Pool:map(fn, xs, chunksize)
+  return start_map(self, "map", false, fn, xs, chunksize):get()
+end
+
+--- The same without waiting.
+-- @func fn
+-- @param xs
+-- @tparam[opt] table options `chunksize`, `callback`, `error_callback`
+-- @treturn AsyncResult
+function Pool:map_async(fn, xs, options)
+  return start_map(self, "map_async", false, fn, xs, options)
+end
+
+--- `map` with items that are tables of arguments.
+function Pool:starmap(fn, xs, chunksize)
+  return start_map(self, "starmap", true, fn, xs, chunksize):get()
+end
+
+--- `map_async` with items that are tables of arguments.
+function Pool:starmap_async(fn, xs, options)
+  return start_map(self, "starmap_async", true, fn, xs, options)
+end
+
+local function lazy(self, call, fn, xs, chunksize, unordered)
+  check_function(call, fn)
+  check_chunksize(call, chunksize)
+  check_open(self, 3)
+  return self.executor:map(fn, xs, {chunksize = chunksize or 1, unordered = unordered})
+end
+
+--- Iterate over index and results in the order of the input, as they come.
+-- @func fn
+-- @param xs a sequence, or an iterator function
+-- @int[opt=1] chunksize
+-- @usage for i, r in pool:imap(work, items) do print(i, r) end
+function Pool:imap(fn, xs, chunksize)
+  return lazy(self, "imap", fn, xs, chunksize, false)
+end
+
+--- The same in the order in which they are done.
+function Pool:imap_unordered(fn, xs, chunksize)
+  return lazy(self, "imap_unordered", fn, xs, chunksize, true)
+end
+
+--- Take no more work; the workers end when they have done what there is.
+function Pool:close()
+  self.closed = true
+  self.executor:shutdown {wait = false}
+end
+
+--- Drop what has not been done; processes are ended, threads after their task.
+function Pool:terminate()
+  self.closed = true
+  self.executor:shutdown {wait = false, cancel_futures = true}
+  if self.executor.terminate_workers then self.executor:terminate_workers() end
+end
+
+--- Wait until the workers have ended, after `close` or `terminate`.
+function Pool:join()
+  if not self.closed then error("the pool is still running", 2) end
+  self.executor:shutdown()
+end
+
+--- Leaving the scope of a `<close>` variable: close and join.
+function Pool:__close()
+  self:close()
+  self:join()
+end
+
+-- Making -------------------------------------------------------------------
+
+local names = {"processes", "initializer", "initargs", "maxtasksperchild"}
+local known = {}
+for _, name in ipairs(names) do known[name] = true end
+
+-- All arguments by name.
+local function open_options(call, ...)
+  local first = ...
+  if type(first) == "table" and select("#", ...) == 1 then
+    for name in pairs(first) do
+      if not known[name] then
+        bad(call, 1, ("unknown option '%s'"):format(tostring(name)), 3)
+      end
+    end
+    return first
+  end
+  if select("#", ...) > #names then bad(call, #names + 1, "surplus argument", 3) end
+  local options = {}
+  for i, name in ipairs(names) do options[name] = (select(i, ...)) end
+  return options
+end
+
+local function check_count(call, name, n, level)
+  if n ~= nil and (not math.tointeger(n) or n < 1) then
+    bad(call, 1, ("%s: positive integer expected, got %s"):format(name, tostring(n)), level)
+  end
+end
+
+local function maker(call, make)
+  return function(...)
+    local o = open_options(call, ...)
+    check_count(call, "processes", o.processes, 3)
+    check_count(call, "maxtasksperchild", o.maxtasksperchild, 3)
+    local executor = make(o)
+    return setmetatable({executor = executor, processes = executor:max_workers()}, Pool)
+  end
+end
+
+--- A constructor of pools of processes that start as those of `context` do.
+function pool.process_pool(context)
+  return maker("Pool", function(o)
+    return core.ProcessPoolExecutor {
+      max_workers = o.processes,
+      initializer = o.initializer,
+      initargs = o.initargs,
+      max_tasks_per_child = o.maxtasksperchild,
+      mp_context = context,
+    }
+  end)
+end
+
+--- A pool of threads with the same interface.
+pool.ThreadPool = maker("ThreadPool", function(o)
+  return core.ThreadPoolExecutor {
+    max_workers = o.processes,
+    initializer = o.initializer,
+    initargs = o.initargs,
+    max_tasks_per_worker = o.maxtasksperchild,
+  }
+end)
+
+return pool

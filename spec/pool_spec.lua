@@ -1,0 +1,193 @@
+local conc = require "conc"
+local futures = require "conc.futures"
+local helper = require "spec.helper"
+local multiprocessing = require "conc.multiprocessing"
+
+local assert, setup = assert, setup
+local describe, it = helper.plain(describe), helper.plain(it)
+local _ENV = helper.globals -- luacheck: ignore 211 (busted's could not travel into tasks)
+
+local function raised(f, ...)
+  local ok, err = pcall(f, ...)
+  assert.is_false(ok)
+  return err
+end
+
+local function square(x) return x * x end
+local function add(a, b) return a + b end
+local function fail_at_3(x)
+  if x == 3 then error {code = x} end
+  return x
+end
+local function wait_at(gate) gate:wait() end
+
+for _, kind in ipairs {"Pool", "ThreadPool"} do
+  local Pool = multiprocessing[kind]
+
+  describe("A " .. kind, function()
+    -- What stays is made before anything is counted.
+    setup(function() futures.Promise():future():add_done_callback(function() end) end)
+
+    it("applies a function", function()
+      local p <close> = Pool(2)
+      assert.equal(3, p:apply(add, {1, 2}))
+      local function echo(...) return ... end
+      assert.same({n = 2, nil, 1}, table.pack(p:apply(echo, {nil, 1, n = 2})))
+      assert.equal("luck", raised(p.apply, p, error, {"luck"}))
+    end)
+
+    it("applies it without waiting, and calls back", function()
+      local p <close> = Pool(2)
+      local seen, err
+      local r = p:apply_async(add, {1, 2}, {callback = function(x) seen = x end})
+      assert.is_true(r:wait(helper.patience))
+      assert.equal(3, r:get())
+      assert.is_true(r:ready())
+      assert.is_true(r:successful())
+      assert.equal(3, seen)
+      r = p:apply_async(error, {"luck"}, {error_callback = function(e) err = e end})
+      assert.equal("luck", raised(r.get, r))
+      assert.is_false(r:successful())
+      assert.equal("luck", err)
+    end)
+
+    it("tells of results that are not ready", function()
+      local gate = multiprocessing.Event()
+      local p <close> = Pool(1)
+      local r = p:apply_async(wait_at, {gate})
+      assert.is_false(r:ready())
+      assert.matches("not ready", raised(r.successful, r))
+      assert.same({nil, "timeout"}, {r:wait(0.01)})
+      assert.is_true(conc.Error.is(raised(r.get, r, 0.01), "TimeoutError"))
+      gate:set()
+      assert.is_nil(r:get())
+    end)
+
+    it("maps to a table, in the order of the input", function()
+      local p <close> = Pool(2)
+      local xs = {}
+      for i = 1, 100 do xs[i] = i end
+      for _, size in ipairs {1, 7, 1000} do
+        local list = p:map(square, xs, size)
+        assert.equal(100, list.n)
+        for i = 1, 100 do assert.equal(i * i, list[i]) end
+      end
+      assert.same({1, 4, 9, n = 3}, p:map(square, {1, 2, 3}))
+      assert.same({n = 0}, p:map(square, {}))
+      assert.same({3, 7, n = 2}, p:starmap(add, {{1, 2}, {3, 4}}))
+      assert.same({"a", "b", n = 2}, p:map(string.lower, ("A B"):gmatch "%a"))
+    end)
+
+    it("does all of a map although one fails, then raises the first error", function()
+      local count = multiprocessing.Value("i", 0)
+      local p <close> = Pool(2)
+      local err = raised(p.map, p, function(x)
+        count:add(1)
+        if x == 3 or x == 8 then error {code = x} end
+      end, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, 2)
+      assert.same({code = 3}, err)
+      assert.equal(10, count.value)
+    end)
+
+    it("maps without waiting", function()
+      local p <close> = Pool(2)
+      local seen
+      local r = p:map_async(square, {1, 2, 3}, {chunksize = 2, callback = function(t) seen = t end})
+      assert.same({1, 4, 9, n = 3}, r:get(helper.patience))
+      assert.same({1, 4, 9, n = 3}, seen)
+      assert.same({n = 0}, p:map_async(square, {}):get())
+      assert.same({3, n = 1}, p:starmap_async(add, {{1, 2}}):get())
+    end)
+
+    it("gives results as they come", function()
+      local p <close> = Pool(2)
+      local n, sum = 0, 0
+      for i, r in p:imap(square, {1, 2, 3, 4}) do
+        n = n + 1
+        assert.equal(n, i)
+        assert.equal(i * i, r)
+      end
+      for i, r in p:imap_unordered(square, {1, 2, 3, 4}, 2) do
+        assert.equal(i * i, r)
+        sum = sum + r
+      end
+      assert.equal(4, n)
+      assert.equal(30, sum)
+      local next_one, s, c = p:imap(fail_at_3, {1, 2, 3, 4})
+      assert.equal(1, (next_one(s, c)))
+      assert.equal(2, (next_one(s, c)))
+      assert.same({code = 3}, raised(next_one, s, c))
+      assert.equal(4, (next_one(s, c)))
+    end)
+
+    it("takes nothing after close, and ends what it has", function()
+      local p = Pool(2)
+      local r = p:map_async(square, {1, 2, 3})
+      assert.matches("still running", raised(p.join, p))
+      p:close()
+      assert.matches("closed", raised(p.apply, p, square, {1}))
+      assert.matches("closed", raised(p.map, p, square, {1}))
+      assert.matches("closed", raised(p.imap, p, square, {1}))
+      p:join()
+      assert.is_true(r:ready())
+      assert.same({1, 4, 9, n = 3}, r:get())
+      p:join()
+    end)
+
+    it("drops what is not done by terminate", function()
+      local gate = multiprocessing.Event()
+      local p = Pool(1)
+      local r = p:apply_async(wait_at, {gate})
+      local list = {}
+      for i = 1, 10000 do list[i] = p:apply_async(square, {i}) end
+      p:terminate()
+      gate:set()
+      p:join()
+      assert.is_false(pcall(list[10000].get, list[10000]))
+      r:wait()
+    end)
+
+    it("calls an initializer in each worker, and replaces workers", function()
+      local p <close> = Pool {
+        processes = 1,
+        initializer = function(x) started_with = x end, -- luacheck: ignore
+        initargs = {5},
+        maxtasksperchild = 1,
+      }
+      for _ = 1, 3 do
+        assert.equal(5, p:apply(function()
+          local x = started_with -- luacheck: ignore
+          started_with = 0 -- luacheck: ignore
+          return x
+        end))
+      end
+    end)
+
+    it("refuses bad arguments by their names", function()
+      for _, case in ipairs {
+        {{processes = 0}, "processes"}, {{processes = "x"}, "processes"},
+        {{maxtasksperchild = 0}, "maxtasksperchild"}, {{initializer = 1}, "initializer"},
+        {{workers = 1}, "workers"},
+      } do
+        assert.matches(case[2], raised(Pool, case[1]))
+      end
+      local p <close> = Pool(1)
+      assert.matches("fn", raised(p.apply, p, 1))
+      assert.matches("args", raised(p.apply, p, add, 1))
+      assert.matches("xs", raised(p.map, p, add, 1))
+      assert.matches("chunksize", raised(p.map, p, add, {}, 0))
+      assert.matches("callbacks", raised(p.apply_async, p, add, {}, {callbacks = print}))
+    end)
+  end)
+end
+
+describe("A Pool", function()
+  it("loses one task with a process that is killed, and no more", function()
+    local p <close> = multiprocessing.Pool(1)
+    local r = p:apply_async(function()
+      os.execute("kill -9 " .. require "conc.multiprocessing".current_process():pid())
+    end)
+    assert.is_true(conc.Error.is(raised(r.get, r, helper.patience), "WorkerDied"))
+    assert.equal(9, p:apply(square, {3}))
+  end)
+end)
