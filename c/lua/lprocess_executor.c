@@ -110,7 +110,7 @@ const lc_type lc_process_executor_type = {
 
 enum {
   MAX = 1,
-  CONTEXT,
+  MP_CONTEXT,
   INITIALIZER,
   INITARGS,
   MAX_TASKS,
@@ -121,19 +121,19 @@ enum {
 /* The start method of mp_context, or NULL. */
 static const char *check_context(lua_State *L) {
   static const char *const known[] = {"spawn", "forkserver"};
-  if (lua_isnil(L, CONTEXT))
+  if (lua_isnil(L, MP_CONTEXT))
     return NULL;
-  if (!lua_istable(L, CONTEXT) ||
-      lua_getfield(L, CONTEXT, "get_start_method") != LUA_TFUNCTION)
-    lc_argerror(L, CONTEXT, "mp_context",
+  if (!lua_istable(L, MP_CONTEXT) ||
+      lua_getfield(L, MP_CONTEXT, "get_start_method") != LUA_TFUNCTION)
+    lc_argerror(L, MP_CONTEXT, "mp_context",
                 "what multiprocessing.get_context gives expected, got %s",
-                lc_nameof(L, CONTEXT));
+                lc_nameof(L, MP_CONTEXT));
   lua_call(L, 0, 1);
   const char *method = lua_tostring(L, -1);
   for (int i = 0; i < 2; i++)
     if (method != NULL && strcmp(method, known[i]) == 0)
       return known[i];
-  lc_argerror(L, CONTEXT, "mp_context", "has no start method");
+  lc_argerror(L, MP_CONTEXT, "mp_context", "has no start method");
   return NULL;
 }
 
