@@ -88,13 +88,9 @@ endif
 NOT_HERE := $(filter-out c/sys/$(SYS)%,$(if $(filter windows,$(SYS)), \
               $(wildcard c/sys/*.c),$(wildcard c/sys/linux*.c \
               c/sys/posix*.c c/sys/windows*.c)))
-SOURCES := $(filter-out $(NOT_HERE) c/crypto/%,$(wildcard c/*/*.c))
+SOURCES := $(filter-out $(NOT_HERE),$(wildcard c/*/*.c))
 OBJECTS := $(SOURCES:%.c=$B/obj/%.o)
 CORE := $B/conc/core.$(SO)
-# A module of its own, where there is libsodium.
-SODIUM := $(shell $(CC) -include sodium.h -fsyntax-only -x c /dev/null \
-            2>/dev/null && echo -lsodium)
-CRYPTO := $(SODIUM:-lsodium=$B/conc/crypto.$(SO))
 export CONC_LUA := $(CURDIR)/$B/bin/conc-lua$(TOOL:%=-%)
 C_TESTS := $(patsubst %.c,$B/%$(EXE),$(filter-out $(NOT_TESTED), \
              $(wildcard spec/c/*.c)))
@@ -103,18 +99,12 @@ BENCHES := $(patsubst %.c,$B/%$(EXE),$(wildcard bench/*.c))
 MODELS := $(wildcard spec/models/*.pml)
 C_STYLE := $(wildcard c/*/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] bench/*.[ch])
 
-all: $(CORE) $(CRYPTO) $(CONC_LUA)
+all: $(CORE) $(CONC_LUA)
 
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
 	$(CC) $(LINK_SO) $(FLAGS_$(VARIANT)) -o $@.new $^ $(LDFLAGS) $(SO_LIBS)
 	@mv $@.new $@ # who runs the old one keeps it
-
-$(CRYPTO): $B/obj/c/crypto/crypto.o
-	@mkdir -p $(@D)
-	$(CC) $(LINK_SO) $(FLAGS_$(VARIANT)) -o $@.new $^ $(LDFLAGS) $(SODIUM) \
-	  $(if $(filter windows,$(SYS)),$(LUA_LIBS))
-	@mv $@.new $@
 
 $B/obj/%.o: %.c $B/flags
 	@mkdir -p $(@D)
@@ -306,7 +296,7 @@ LIB_DIR := $(DESTDIR)$(PREFIX)/lib/lua/5.4
 
 install: all
 	install -d $(LIB_DIR)/conc
-	install -m 755 $(CORE) $(CRYPTO) $(LIB_DIR)/conc
+	install -m 755 $(CORE) $(LIB_DIR)/conc
 	cd lua && find . -name '*.lua' | while read -r f; do \
 	  install -d "$(LUA_DIR)/$${f%/*}" && \
 	  install -m 644 "$$f" "$(LUA_DIR)/$$f" || exit; done

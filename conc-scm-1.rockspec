@@ -18,10 +18,7 @@ source = {url = "git+https://conc.example/conc.git"}
 
 supported_platforms = {"unix", "windows"}
 dependencies = {"lua >= 5.4, < 5.5"}
-external_dependencies = {
-  APR = {library = "apr-1"},
-  SODIUM = {header = "sodium.h", library = "sodium"},
-}
+external_dependencies = {APR = {library = "apr-1"}}
 
 -- from here to the next rule: written by .ci/rockspec.lua
 local common = {
@@ -64,6 +61,7 @@ local common = {
   "c/ipc/chunk.c",
   "c/ipc/classes.c",
   "c/ipc/conn.c",
+  "c/ipc/crypto.c",
   "c/ipc/forks.c",
   "c/ipc/heap.c",
   "c/ipc/io.c",
@@ -115,6 +113,7 @@ local common = {
   "c/lua/lchild.c",
   "c/lua/lcondition.c",
   "c/lua/lconn.c",
+  "c/lua/lcrypto.c",
   "c/lua/ldict.c",
   "c/lua/ldict_entry.c",
   "c/lua/ldump.c",
@@ -253,13 +252,6 @@ for i = 1, #unix do
   posix[#posix + 1] = unix[i]
   linux[#linux + 1] = unix[i]
 end
-
-modules["conc.crypto"] = {
-  sources = {"c/crypto/crypto.c"},
-  libraries = {"sodium"},
-  incdirs = {"c", "$(SODIUM_INCDIR)"},
-  libdirs = {"$(SODIUM_LIBDIR)"},
-}
 
 build = {
   type = "builtin",

@@ -1,11 +1,10 @@
 -- The layers of c/: a folder includes itself and those before it in this list.
 -- Only the first one sees the operating system, only the last one Lua.
 
--- crypto is a module of its own.
-local order = {"sys", "base", "wait", "core", "ipc", "lua", "crypto"}
+local order = {"sys", "base", "wait", "core", "ipc", "lua"}
 
 -- The embedding interface stands by itself and is for these.
-local include_for = {include = true, core = true, lua = true, crypto = true}
+local include_for = {include = true, core = true, lua = true}
 
 local system_headers = {
   "^sys/", "^linux/", "^mach/", "^unistd%.h$", "^pthread%.h$", "^sched%.h$",
@@ -43,7 +42,7 @@ local function verdict(layer, quote, header)
     end
   end
   if matches(header, lua_headers) then
-    return layer == "lua" or layer == "include" or layer == "crypto",
+    return layer == "lua" or layer == "include",
       "only c/lua sees Lua"
   elseif matches(header, system_headers) then
     return layer == "sys", "only c/sys sees the operating system"

@@ -15,9 +15,7 @@ end
 -- c/sys has linux*.c, posix*.c and windows*.c; the rest is for every Unix.
 local common, unix, linux, posix, windows = {}, {}, {}, {}, {}
 for _, path in ipairs(find "c -name '*.c'") do
-  if path:find "^c/crypto/" then -- luacheck: ignore 542
-    -- a module of its own
-  elseif path:find "^c/sys/windows" then
+  if path:find "^c/sys/windows" then
     windows[#windows + 1] = path
   elseif not path:find "^c/sys/" then
     common[#common + 1] = path

@@ -16,6 +16,7 @@ extern const luaL_Reg lc_process_functions[];
 /* ... for lua/conc/connection.lua. */
 extern const luaL_Reg lc_conn_functions[];
 extern const luaL_Reg lc_wait_functions[];
+extern const luaL_Reg lc_crypto_functions[];
 /* ... for lua/conc/process_worker.lua, in conc.core.child. */
 extern const luaL_Reg lc_serve_functions[];
 /* ... for lua/conc/child.lua. */

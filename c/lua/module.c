@@ -182,6 +182,9 @@ LC_EXPORT int luaopen_conc_core(lua_State *L) {
   lc_setfuncs(L, lc_serve_functions);
   lua_setfield(L, -2, "child");
   lua_newtable(L);
+  lc_setfuncs(L, lc_crypto_functions);
+  lua_setfield(L, -2, "crypto");
+  lua_newtable(L);
   lc_setfuncs(L, lc_dict_functions);
   lua_setfield(L, -2, "dict");
   lua_newtable(L);

@@ -75,15 +75,6 @@ end
 -- it knows the key, which never leaves it.  The listener speaks first and shows
 -- last: a stranger learns nothing to work on.
 
-local function crypto()
-  local ok, library = pcall(require, "conc.crypto")
-  if not ok then
-    error("authkey: conc was built without its crypto module (libsodium): "
-      .. tostring(library), 0)
-  end
-  return library
-end
-
 local GREETING = "conc 1 sha256 "
 
 local function refuse(conn, message)
@@ -102,7 +93,7 @@ end
 
 -- The listener's half.
 local function challenge(conn, key)
-  local c = crypto()
+  local c = core.crypto
   local deadline = core.time() + PATIENCE
   local ours = c.random(32)
   conn:send_bytes(GREETING .. ours)
@@ -117,7 +108,7 @@ end
 
 -- The client's.
 local function answer(conn, key)
-  local c = crypto()
+  local c = core.crypto
   local deadline = core.time() + PATIENCE
   local text = hear(conn, deadline, "no challenge")
   local theirs = text:sub(#GREETING + 1)
@@ -158,7 +149,7 @@ local LISTENER = {
 function connection.Listener(options)
   options = check("Listener", options == nil and {} or options, LISTENER)
   local path, host, port = resolve("Listener", options)
-  if options.authkey then crypto() end
+  if options.authkey then core.crypto.usable() end
   local listener, why = core.listen(path, host, port, options.backlog)
   if not listener then
     error(("cannot listen on %s: %s")
