@@ -3,6 +3,7 @@
 #   make                 build/conc/core.so
 #   make demo | test     install what is missing, build, run
 #   make VARIANT=asan    the same tree with other flags, in build/asan
+#   make V=1             with every command in full
 #   eval "$(make -s env)"    use the built tree from any directory
 
 VARIANT ?=
@@ -12,6 +13,9 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 LINT_CC ?= gcc clang
 MAKEFLAGS += --no-print-directory
+
+# What the everyday targets build, they build on all processors.
+ON_ALL = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell getconf _NPROCESSORS_ONLN))
 
 # --- the system ---
 
@@ -99,30 +103,34 @@ BENCHES := $(patsubst %.c,$B/%$(EXE),$(wildcard bench/*.c))
 MODELS := $(wildcard spec/models/*.pml)
 C_STYLE := $(wildcard c/*/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] bench/*.[ch])
 
+# Say 'CC file' instead of the whole command, unless V=1.
+brief = $(if $(V),,@echo '  $1';)
+
 all: $(CORE) $(CONC_LUA)
 
 $(CORE): $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(LINK_SO) $(FLAGS_$(VARIANT)) -o $@.new $^ $(LDFLAGS) $(SO_LIBS)
+	$(call brief,LINK $@)$(CC) $(LINK_SO) $(FLAGS_$(VARIANT)) -o $@.new $^ \
+	  $(LDFLAGS) $(SO_LIBS)
 	@mv $@.new $@ # who runs the old one keeps it
 
 $B/obj/%.o: %.c $B/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -MMD -MP -c -o $@ $<
+	$(call brief,CC   $<)$(COMPILE) -MMD -MP -c -o $@ $<
 
 # Programs that stand alone: C specs and the floors of the benchmarks.
 $(C_TESTS): $B/%$(EXE): $B/obj/%.o $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) $(FLAGS_$(VARIANT)) -o $@ $^ $(LDFLAGS) $(LUA_LIBS) $(LIBS) -lm \
+	$(call brief,LINK $@)$(CC) $(FLAGS_$(VARIANT)) -o $@ $^ $(LDFLAGS) $(LUA_LIBS) $(LIBS) -lm \
 	  $(LINK_EXE)
 
 $(BENCHES): $B/%$(EXE): $B/obj/%.o
 	@mkdir -p $(@D)
-	$(CC) -o $@ $^ $(LDFLAGS) $(LUA_LIBS) $(LIBS) -lm
+	$(call brief,LINK $@)$(CC) -o $@ $^ $(LDFLAGS) $(LUA_LIBS) $(LIBS) -lm
 
 $(FUZZERS): $B/%$(EXE): $B/obj/%.o $(OBJECTS)
 	@mkdir -p $(@D)
-	$(CC) -fsanitize=fuzzer $(FLAGS_fuzz) -o $@ $^ $(LUA_LIBS) $(LIBS) -lm
+	$(call brief,LINK $@)$(CC) -fsanitize=fuzzer $(FLAGS_fuzz) -o $@ $^ $(LUA_LIBS) $(LIBS) -lm
 
 # Another compiler, other flags, another place: everything is built again.
 $B/flags: FORCE
@@ -195,7 +203,7 @@ env: all
 
 demo:
 	@.ci/deps demo
-	@$(MAKE) all
+	@$(MAKE) $(ON_ALL) all
 	@for x in primes account pages; do \
 	  echo "== examples/$$x.lua"; $(CONC_LUA) examples/$$x.lua || exit; done
 
@@ -212,7 +220,7 @@ suite: all $(C_TESTS)
 
 test:
 	@.ci/deps test
-	@$(MAKE) suite
+	@$(MAKE) $(ON_ALL) suite
 
 stress:
 	@.ci/deps test
