@@ -204,7 +204,7 @@ env: all
 demo:
 	@.ci/deps demo
 	@$(MAKE) $(ON_ALL) all
-	@for x in primes account pages; do \
+	@for x in primes process_pool account pages; do \
 	  echo "== examples/$$x.lua"; $(CONC_LUA) examples/$$x.lua || exit; done
 
 examples: all
