@@ -221,6 +221,33 @@ describe("A TaskGroup", function()
     end))
   end)
 
+  it("names what is no group, and what is too much", function()
+    local ex <close> = Executor(1)
+    local g <close> = TaskGroup(ex)
+    for _, method in ipairs {"submit", "submit_with", "cancel", "wait", "__close"} do
+      for _, self in ipairs {1, {}, ex, false} do
+        assert.error_matches(function() g[method](self) end,
+          "bad argument #1 to '" .. method .. "' %(TaskGroup expected, got ")
+      end
+    end
+    assert.error_matches(function() g:cancel(1) end, "#1 to 'cancel' %(surplus argument%)")
+    assert.error_matches(function() g:wait(0, 1) end, "#2 to 'wait' %(surplus argument%)")
+    assert.error_matches(function() g:wait "1" end, "#1 to 'wait' %(timeout: number of seconds")
+    assert.error_matches(function() g:submit_with({}) end, "#2 to 'submit_with' %(fn: function")
+    assert.equal(3, g:submit(echo, 3):result())
+  end)
+
+  it("takes no more tasks when its scope is left", function()
+    local ex <close> = Executor(1)
+    local group
+    scope(ex, nil, function(g) group = g end)
+    for _ = 1, 2 do
+      assert.error_matches(function() group:submit(echo) end, "after its scope")
+      assert.error_matches(function() group:submit_with({}, echo) end, "after its scope")
+    end
+    assert.is_true(group:wait())
+  end)
+
   it("leaves nothing behind when there is no memory for it", function()
     local ex <close> = Executor(1)
     ex:submit(echo):result()

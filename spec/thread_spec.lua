@@ -62,6 +62,10 @@ describe("A Thread", function()
     Thread {target = count, args = {q, 1, 2}}:start():join()
     assert.equal(2, q:get())
     assert.equal(0, #{run({}, function(...) return ... end)})
+    for _, n in ipairs {"1", 1.5, 1e9, false} do
+      assert.error_matches(function() Thread {target = print, args = {n = n}} end,
+        "args: its field n is no integer")
+    end
   end)
 
   it("runs in a state of its own: no global of ours is there", function()
@@ -648,10 +652,14 @@ describe("threading.excepthook", function()
       local mt = {__tostring = function() return "an object" end}
       threading.Thread {target = error, args = {setmetatable({}, mt)}, name = "A"}:start():join()
       threading.Thread {target = error, args = {nil}, name = "B"}:start():join()
-      threading.Thread {target = error, args = {{}}, name = "C"}:start():join()]]
+      threading.Thread {target = error, args = {{}}, name = "C"}:start():join()
+      mt = {__tostring = function() error "no text" end}
+      threading.Thread {target = error, args = {setmetatable({}, mt)}, name = "D"}:start():join()]]
     assert.matches("thread 'A': an object\n", err)
     assert.matches("thread 'B': nil\n", err)
     assert.matches("thread 'C': table: ", err)
+    assert.matches("uncaught error in thread 'D': table: 0x", err)
+    assert.is_nil(err:find "excepthook")
   end)
 
   it("is a function, or nil for the original one", function()

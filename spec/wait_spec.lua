@@ -107,7 +107,7 @@ describe("wait", function()
     local done, not_done = wait {fs = fs, timeout = 0}
     assert.same({{}, fs}, {done, not_done})
     events[1]:set()
-    done = wait {fs = fs, return_when = "FIRST_COMPLETED"}
+    done = wait {fs = fs, return_when = futures.FIRST_COMPLETED}
     assert.same({fs[1]}, done)
     events[2]:set()
     done = wait {fs = fs}

@@ -36,7 +36,7 @@ static void set_list(lua_State *L, const conc_future *f) {
 
 /* A message handler: the error with where it was. */
 static int with_traceback(lua_State *L) {
-  luaL_traceback(L, L, luaL_tolstring(L, 1, NULL), 1);
+  luaL_traceback(L, L, lc_totext(L, 1), 1);
   return 1;
 }
 

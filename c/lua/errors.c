@@ -22,7 +22,7 @@ static int error_tostring(lua_State *L) {
   lua_pushfstring(L, "%s: %s", luaL_tolstring(L, 2, NULL),
                   luaL_tolstring(L, 3, NULL));
   if (!lua_isnil(L, 4)) {
-    luaL_tolstring(L, 4, NULL);
+    lc_totext(L, 4);
     lua_pushfstring(L, "%s\ncaused by: %s", lua_tostring(L, -2),
                     lua_tostring(L, -1));
   }

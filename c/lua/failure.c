@@ -12,7 +12,7 @@ static int pack(lua_State *L) {
   if (lua_type(L, 1) == LUA_TSTRING)
     lua_pushnil(L);
   else
-    luaL_tolstring(L, 1, NULL);
+    lc_totext(L, 1);
   lua_insert(L, 1);
   lua_insert(L, 2); /* text, traceback, value */
   lc_pack_answer(L, 1, 3, "error", m);
@@ -21,7 +21,7 @@ static int pack(lua_State *L) {
 
 /* The same with the text in place of a value that cannot travel */
 static int pack_text(lua_State *L) {
-  luaL_tolstring(L, 1, NULL);
+  lc_totext(L, 1);
   lua_replace(L, 1);
   return pack(L);
 }

@@ -344,16 +344,34 @@ void lc_function(lua_State *L, int arg, const char *name) {
   lua_pop(L, 1);
 }
 
-int lc_countargs(lua_State *L, int idx, int arg) {
+int lc_countargs(lua_State *L, int idx, int arg, const char *name) {
   if (lua_type(L, idx) != LUA_TTABLE)
-    lc_argerror(L, arg, "args", "table expected, got %s", lc_nameof(L, idx));
-  lua_getfield(L, idx, "n");
-  lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1)
-                                       : (lua_Integer)lua_rawlen(L, idx);
+    lc_argerror(L, arg, name, "table expected, got %s", lc_nameof(L, idx));
+  int type = lua_getfield(L, idx, "n");
+  if (type != LUA_TNIL && !lua_isinteger(L, -1))
+    lc_argerror(L, arg, name, "its field n is no integer");
+  lua_Integer n =
+    type == LUA_TNIL ? (lua_Integer)lua_rawlen(L, idx) : lua_tointeger(L, -1);
   lua_pop(L, 1);
   if (n < 0 || n > 10000)
-    lc_argerror(L, arg, "args", "0 to 10000 of them expected");
+    lc_argerror(L, arg, name, "0 to 10000 of them expected");
   return (int)n;
+}
+
+static int to_text(lua_State *L) {
+  luaL_tolstring(L, 1, NULL);
+  return 1;
+}
+
+const char *lc_totext(lua_State *L, int idx) {
+  idx = lua_absindex(L, idx);
+  lua_pushcfunction(L, to_text);
+  lua_pushvalue(L, idx);
+  if (lua_pcall(L, 1, 1, 0) != LUA_OK) { /* its __tostring did */
+    lua_pop(L, 1);
+    lua_pushfstring(L, "%s: %p", lc_nameof(L, idx), lua_topointer(L, idx));
+  }
+  return lua_tostring(L, -1);
 }
 
 /* ---- Waiting ---- */

@@ -172,9 +172,13 @@ void lc_function(lua_State *L, int arg, const char *name);
 /* What to call the value at 'idx': the __name of its metatable or its type. */
 const char *lc_nameof(lua_State *L, int idx);
 
-/* How many arguments the table 'args' at 'idx' holds: its field n, or its
-   length; raises, calling it argument 'arg'. */
-int lc_countargs(lua_State *L, int idx, int arg);
+/* How many arguments the table at 'idx' holds: its field n, or its length;
+   raises, calling it argument 'arg', 'name'. */
+int lc_countargs(lua_State *L, int idx, int arg, const char *name);
+
+/* Push the value at 'idx' as text, as tostring does, but for a __tostring that
+   raises: then what it is and where. */
+const char *lc_totext(lua_State *L, int idx);
 
 /* ---- Waiting ---- */
 

@@ -222,24 +222,16 @@ static const char *check_prefix(lua_State *L, const lc_state *S) {
 
 int lc_push_init(lua_State *L, int initializer, int initargs) {
   int top = lua_gettop(L);
-  if (!lua_isnil(L, initargs) && !lua_istable(L, initargs))
-    lc_argerror(L, initargs, "initargs", "table expected, got %s",
-                lc_nameof(L, initargs));
+  int n = lua_isnil(L, initargs)
+            ? 0
+            : lc_countargs(L, initargs, initargs, "initargs");
   if (lua_isnil(L, initializer))
     return 0;
   lc_function(L, initializer, "initializer");
   lua_pushvalue(L, initializer);
-  if (!lua_isnil(L, initargs)) {
-    lua_getfield(L, initargs, "n");
-    lua_Integer n = lua_isinteger(L, -1) ? lua_tointeger(L, -1)
-                                         : (lua_Integer)lua_rawlen(L, initargs);
-    lua_pop(L, 1);
-    if (n < 0 || n > 10000)
-      lc_argerror(L, initargs, "initargs", "0 to 10000 of them expected");
-    luaL_checkstack(L, (int)n + 10, "too many initargs");
-    for (lua_Integer i = 1; i <= n; i++)
-      lua_geti(L, initargs, i);
-  }
+  luaL_checkstack(L, n + 10, "too many initargs");
+  for (int i = 1; i <= n; i++)
+    lua_geti(L, initargs, i);
   return lua_gettop(L) - top;
 }
 

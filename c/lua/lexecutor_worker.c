@@ -40,7 +40,7 @@ static int make_broken(lua_State *L) {
 static int pack_broken(lua_State *L) {
   conc_msg *m = lua_touserdata(L, 1);
   if (lua_toboolean(L, 5)) {
-    luaL_tolstring(L, 2, NULL);
+    lc_totext(L, 2);
     lua_replace(L, 2);
   }
   lua_pushcfunction(L, make_broken);

@@ -91,7 +91,7 @@ int lc_local(lua_State *L) {
   if (lua_isnil(L, 1) && lua_isnil(L, 2))
     return 1;
   lc_function(L, 1, "init");
-  int n = lua_isnil(L, 2) ? 0 : lc_countargs(L, 2, 2);
+  int n = lua_isnil(L, 2) ? 0 : lc_countargs(L, 2, 2, "args");
   luaL_checkstack(L, n + 10, "too many args");
   lua_pushvalue(L, 1);
   for (int i = 1; i <= n; i++)

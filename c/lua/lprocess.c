@@ -192,7 +192,7 @@ static bool own_daemon(lua_State *L) {
 /* Pack target and args into *m. */
 static void pack_job(lua_State *L, conc_msg *m) {
   int top = lua_gettop(L);
-  int n = lua_isnil(L, ARGS) ? 0 : lc_countargs(L, ARGS, 1);
+  int n = lua_isnil(L, ARGS) ? 0 : lc_countargs(L, ARGS, 1, "args");
   luaL_checkstack(L, n + 10, "too many args");
   lua_pushvalue(L, TARGET);
   for (int i = 1; i <= n; i++)

@@ -127,8 +127,15 @@ static int priority_put_nowait(lua_State *L) {
   return put(L, q, CONC_NOW, 4);
 }
 
-/* SimpleQueue: q:put(item) never waits */
-static int simple_put(lua_State *L) { return put_nowait(L); }
+/* SimpleQueue: q:put(item [, timeout]) never waits; the timeout is there for
+   programs that were written for a Queue */
+static int simple_put(lua_State *L) {
+  conc_queue *q = check(L);
+  (void)lc_deadline(L, 3, "timeout");
+  lc_any(L, 2, "item");
+  lc_nomore(L, 3);
+  return put(L, q, CONC_NOW, 0);
+}
 
 /* ---- Getting ---- */
 

@@ -26,7 +26,7 @@ void lc_push_traceback(lua_State *L) {
  */
 static int report(lua_State *L) {
   const char *name = luaL_tolstring(L, 1, NULL);
-  const char *message = luaL_tolstring(L, 2, NULL);
+  const char *message = lc_totext(L, 2);
   const char *where = luaL_tolstring(L, 3, NULL);
   lua_pushfstring(L, "%s '%s': %s\n%s\n", lua_tostring(L, 4), name, message,
                   where);

@@ -2,6 +2,8 @@
 
 #include "lua/module.h"
 
+#include <string.h>
+
 #include "base/init.h"
 #include "base/mem.h"
 #include "core/blob.h"
@@ -9,6 +11,7 @@
 #include "lua/errors.h"
 #include "lua/failure.h"
 #include "lua/lprocess.h"
+#include "lua/methods.h"
 #include "lua/names.h"
 #include "lua/state.h"
 #include "lua/types.h"
@@ -187,6 +190,8 @@ LC_EXPORT int luaopen_conc_core(lua_State *L) {
   lua_newtable(L);
   lc_setfuncs(L, lc_dict_functions);
   lua_setfield(L, -2, "dict");
+  lc_pushmethods(L, "Future", strlen("Future"));
+  lua_setfield(L, -2, "Future");
   lua_newtable(L);
   lc_setfuncs(L, shared);
   lua_setfield(L, -2, "shared");

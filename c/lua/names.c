@@ -30,8 +30,10 @@ static void mark(lua_State *L, int idx) {
 
 /* ---- Names ---- */
 
+/* Userdata has a name only when it is a module: a file that a module holds is
+   as little of this library's business as any other one. */
 static bool nameable(int type) {
-  return type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TUSERDATA ||
+  return type == LUA_TTABLE || type == LUA_TFUNCTION ||
          type == LUA_TLIGHTUSERDATA;
 }
 
@@ -93,7 +95,8 @@ static void know_fields(lua_State *L, int known, int name, int depth,
 /* Know loaded[name at 'name'] itself. */
 static void know_module(lua_State *L, int known, int loaded, int name) {
   lua_pushvalue(L, name);
-  if (nameable(lua_rawget(L, loaded)))
+  int type = lua_rawget(L, loaded);
+  if (nameable(type) || type == LUA_TUSERDATA)
     know(L, known, name);
   else
     lua_pop(L, 1);

@@ -7,7 +7,20 @@ local group = require "conc.group"
 
 local group_error = group.error
 
+--- What `submit` and Promises give: the methods of futures, also as functions,
+-- `futures.Future.result(f)`.
+local Future = setmetatable(core.Future, {
+  __call = function()
+    error("a Future is made by submit, or by a Promise", 2)
+  end,
+  __name = "Future",
+})
+
 local futures = {
+  Future = Future,
+  ALL_COMPLETED = "ALL_COMPLETED",
+  FIRST_COMPLETED = "FIRST_COMPLETED",
+  FIRST_EXCEPTION = "FIRST_EXCEPTION",
   ThreadPoolExecutor = core.ThreadPoolExecutor,
   ProcessPoolExecutor = core.ProcessPoolExecutor,
   Promise = core.Promise,
@@ -16,11 +29,9 @@ local futures = {
 
 -- Arguments ----------------------------------------------------------------
 
--- The level of errors: whoever called the public function.
-local CALLER = 4
-
-local function argument_error(call, n, text)
-  error(("bad argument #%d to '%s' (%s)"):format(n, call, text), CALLER)
+-- For a helper of a public function: blames the caller of that.
+local function argument_error(call, n, text, level)
+  error(("bad argument #%d to '%s' (%s)"):format(n, call, text), level or 4)
 end
 
 local function name_of(v)
@@ -187,7 +198,8 @@ end
 
 -- Combining ------------------------------------------------------------------
 
-local function check_sequence(call, fs)
+local function check_sequence(call, fs, ...)
+  if select("#", ...) > 0 then argument_error(call, 2, "surplus argument") end
   if type(fs) ~= "table" then
     argument_error(call, 1, "fs: table expected, got " .. name_of(fs))
   end
@@ -204,8 +216,8 @@ end
 -- order of `fs`, and their number as field `n`.  It fails as soon as one of
 -- them fails or is cancelled, with its error; the others go on.
 -- @usage local pages = futures.all(fs):result()
-function futures.all(fs)
-  check_sequence("all", fs)
+function futures.all(fs, ...)
+  check_sequence("all", fs, ...)
   local promise, results, left = core.Promise(), {n = #fs}, #fs
   local all = promise:future()
   if left == 0 then promise:set_result(results) end
@@ -228,9 +240,9 @@ end
 -- an error; when none does, it fails with a `conc.Error` of class
 -- TaskGroupError whose `errors` are those of all, in the order of `fs`
 -- @usage local fastest = futures.any{ex:submit(ask, a), ex:submit(ask, b)}
-function futures.any(fs)
-  check_sequence("any", fs)
-  if #fs == 0 then argument_error("any", 1, "fs: must not be empty") end
+function futures.any(fs, ...)
+  check_sequence("any", fs, ...)
+  if #fs == 0 then argument_error("any", 1, "fs: must not be empty", 3) end
   local promise, errors, left = core.Promise(), {}, #fs
   local any = promise:future()
   for i = 1, #fs do

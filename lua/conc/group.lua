@@ -11,30 +11,56 @@ TaskGroup.__name = "TaskGroup"
 local policies = {all = true, first = true, collect = true}
 local names = {executor = true, policy = true, timeout = true}
 
-local function bad(n, text)
-  error(("bad argument #%d to 'TaskGroup' (%s)"):format(n, text), 3)
+-- Blames the caller of the public function 'call'; 'level' is that of a helper
+-- of it.
+local function bad(call, n, text, level)
+  error(("bad argument #%d to '%s' (%s)"):format(n, call, text), (level or 3) + 1)
 end
 
-local function check_timeout(timeout)
+local function check_timeout(call, n, timeout, level)
   if timeout == nil then return end
   if type(timeout) ~= "number" then
-    bad(2, "timeout: number of seconds expected, got " .. type(timeout))
+    bad(call, n, "timeout: number of seconds expected, got " .. type(timeout), level)
   elseif timeout ~= timeout or timeout < 0 then
-    bad(2, "timeout: must not be negative or NaN")
+    bad(call, n, "timeout: must not be negative or NaN", level)
   end
 end
 
 local function check_options(n, options)
   if options == nil then return {} end
-  if type(options) ~= "table" then bad(n, "options: table expected, got " .. type(options)) end
+  if type(options) ~= "table" then
+    bad("TaskGroup", n, "options: table expected, got " .. type(options))
+  end
   for name in next, options do
-    if not names[name] then bad(n, ("unknown option '%s'"):format(name)) end
+    if not names[name] then bad("TaskGroup", n, ("unknown option '%s'"):format(tostring(name))) end
   end
   if options.policy ~= nil and not policies[options.policy] then
-    bad(n, ("policy: 'all', 'first' or 'collect' expected, got '%s'"):format(options.policy))
+    bad("TaskGroup", n, ("policy: 'all', 'first' or 'collect' expected, got '%s'")
+      :format(tostring(options.policy)))
   end
-  check_timeout(options.timeout)
+  check_timeout("TaskGroup", n, options.timeout, 4)
   return options
+end
+
+-- What every method checks: itself, and that none comes behind its 'n' arguments.
+local function check(call, self, n, ...)
+  if getmetatable(self) ~= TaskGroup then
+    bad(call, 1, "TaskGroup expected, got " .. type(self))
+  elseif select("#", ...) > 0 then
+    bad(call, n + 1, "surplus argument")
+  end
+end
+
+local function check_fn(call, n, fn)
+  if type(fn) == "function" then return end
+  local mt = getmetatable(fn)
+  if type(mt) ~= "table" or not mt.__call then
+    bad(call, n, "fn: function expected, got " .. type(fn))
+  end
+end
+
+local function check_open(self)
+  if self.left then error("cannot submit to a TaskGroup after its scope", 3) end
 end
 
 -- Something that takes tasks; a table without methods holds options.
@@ -68,14 +94,15 @@ end
 --   for _, url in ipairs(urls) do g:submit(fetch, url) end
 -- end -- all are done; raises a TaskGroupError if one failed
 local function new(executor, options, ...)
-  if select("#", ...) > 0 then bad(3, "surplus argument") end
+  if select("#", ...) > 0 then bad("TaskGroup", 3, "surplus argument", 2) end
   if executor ~= nil and not is_executor(executor) then
-    if type(executor) ~= "table" then bad(1, "executor expected, got " .. type(executor)) end
-    if options ~= nil then bad(1, "executor expected, got table") end
+    if type(executor) ~= "table" or options ~= nil then
+      bad("TaskGroup", 1, "executor expected, got " .. type(executor), 2)
+    end
     options = check_options(1, executor)
     executor = options.executor
     if executor ~= nil and not is_executor(executor) then
-      bad(1, "executor: executor expected, got " .. type(executor))
+      bad("TaskGroup", 1, "executor: executor expected, got " .. type(executor), 2)
     end
   else
     options = check_options(2, options)
@@ -92,7 +119,11 @@ end
 
 --- Submit a task: `g:submit(fn, ...)`.
 -- @treturn Future of the task; cancelled at once if the group was
+-- @raise when the scope of the group was left
 function TaskGroup:submit(fn, ...)
+  check("submit", self)
+  check_fn("submit", 1, fn)
+  check_open(self)
   local future = self.executor:submit(fn, ...)
   self.members:add(future)
   self.tasks = self.tasks + 1
@@ -101,6 +132,9 @@ end
 
 --- The same with options, as `ex:submit_with`.
 function TaskGroup:submit_with(options, fn, ...)
+  check("submit_with", self)
+  check_fn("submit_with", 2, fn)
+  check_open(self)
   local future = self.executor:submit_with(options, fn, ...)
   self.members:add(future)
   self.tasks = self.tasks + 1
@@ -108,7 +142,8 @@ function TaskGroup:submit_with(options, fn, ...)
 end
 
 --- Cancel all tasks, also those that run and those that are submitted later.
-function TaskGroup:cancel()
+function TaskGroup:cancel(...)
+  check("cancel", self, 0, ...)
   self.members:cancel()
 end
 
@@ -141,8 +176,9 @@ end
 -- @treturn boolean true; or false and "timeout": nothing was cancelled
 -- @raise a `conc.Error` of class TaskGroupError with all `errors`; of class
 -- TimeoutError when the group's own time was over
-function TaskGroup:wait(timeout)
-  check_timeout(timeout)
+function TaskGroup:wait(timeout, ...)
+  check("wait", self, 1, ...)
+  check_timeout("wait", 1, timeout)
   local done, word = self.members:wait(timeout)
   if not done then return done, word end
   raise(self)
@@ -161,6 +197,8 @@ local function wait_all(self)
 end
 
 function TaskGroup:__close(err)
+  check("__close", self)
+  self.left = true
   if err ~= nil then self.members:cancel() end
   wait_all(self)
   if err == nil then raise(self) else settle(self) end

@@ -20,11 +20,21 @@ local function check(method, ...)
   end
 end
 
+-- What the method of the thread gave; its errors blame the caller, 'level' up.
+local function relay(level, method, ok, err, ...)
+  if ok then return err, ... end
+  if type(err) == "string" then err = err:gsub("to '%?'", ("to '%s'"):format(method)) end
+  error(err, level)
+end
+
 --- Stop the timer if it is still waiting.
 function Timer.cancel(...)
   check("cancel", ...)
+  if select("#", ...) > 1 then
+    error("bad argument #2 to 'cancel' (surplus argument)", 2)
+  end
   local self = ...
-  self.finished.set(self.finished, select(2, ...))
+  self.finished:set()
 end
 
 -- Everything else is the thread's.
@@ -35,7 +45,7 @@ for _, name in ipairs {
   Timer[name] = function(...)
     check(name, ...)
     local thread = (...).thread
-    return thread[name](thread, select(2, ...))
+    return relay(2, name, pcall(thread[name], thread, select(2, ...)))
   end
 end
 
@@ -43,7 +53,7 @@ end
 function Timer.start(...)
   check("start", ...)
   local self = ...
-  self.thread.start(self.thread, select(2, ...))
+  relay(3, "start", pcall(self.thread.start, self.thread, select(2, ...)))
   return self
 end
 
@@ -93,6 +103,11 @@ return function(interval, fn, args, ...)
   args = args or {}
   local finished = core.Event()
   local n = args.n or #args
+  if math.type(n) ~= "integer" then
+    error("bad argument #3 to 'Timer' (args: its field n is no integer)", 2)
+  elseif n < 0 or n > 9000 then
+    error("bad argument #3 to 'Timer' (args: 0 to 9000 of them expected)", 2)
+  end
   return setmetatable({
     finished = finished,
     thread = make_thread {

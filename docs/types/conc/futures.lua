@@ -131,6 +131,11 @@ function ProcessPoolExecutor:kill_workers() end
 
 ---@class conc.Future
 local Future = {}
+futures.Future = Future
+
+futures.ALL_COMPLETED = "ALL_COMPLETED"
+futures.FIRST_COMPLETED = "FIRST_COMPLETED"
+futures.FIRST_EXCEPTION = "FIRST_EXCEPTION"
 
 ---What the task returned; raises its error value, a TimeoutError or a CancelledError.
 ---@param timeout? number seconds; nil: for ever

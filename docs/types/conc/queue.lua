@@ -129,8 +129,9 @@ local SimpleQueue = {}
 function queue.SimpleQueue() end
 
 ---@param item any
+---@param timeout? number of no meaning: it never waits
 ---@return true
-function SimpleQueue:put(item) end
+function SimpleQueue:put(item, timeout) end
 
 ---@param timeout? number seconds; nil: for ever
 ---@return any item
