@@ -138,7 +138,8 @@ local CLASSES = {
   {queue, "Queue", {integer("maxsize", 0)}, QUEUE},
   {queue, "LifoQueue", {integer("maxsize", 0)}, QUEUE},
   {queue, "PriorityQueue", {integer("maxsize", 0)}, PRIORITY},
-  {queue, "SimpleQueue", {}, {put = {item "item", timeout()}, get = {timeout()}, put_nowait = {item "item"},
+  {queue, "SimpleQueue", {}, {put = {item "item", timeout()}, get = {timeout()},
+    put_nowait = {item "item"},
     get_nowait = {}, items = {}, qsize = {}, empty = {}}},
 }
 
