@@ -222,6 +222,13 @@ describe("No deadlock is seen", function()
     ]])
   end)
 
+  it("when another program could connect", function()
+    assert.same({"interrupted!"}, alone [[
+      local mp = require "conc.multiprocessing"
+      mp.wait {mp.Listener()}
+    ]])
+  end)
+
   it("while work is handed on and on, with pauses #stress", function()
     local n = helper.scale(30)
     local qs = {}

@@ -16,6 +16,13 @@
  *    run, by one of the family.
  *  - From T on a wait can only be ended by something outside the family.
  *
+ * And there is nothing outside: threads that conc does not know (of a host, of
+ * other libraries) have no way to an object of the family but through a Lua
+ * state, and that is one of the family's, which waits, or one of another root.
+ * A root that comes after T shares nothing with this one but what lies in
+ * shared memory, and who waits there is silent, as is who waits for a handle
+ * (also in a select, beside other things).
+ *
  * Nothing of this depends on how long something takes.  That it looks twice
  * before it asks is only to leave programs alone that are merely quiet for a
  * moment.

@@ -80,6 +80,14 @@ static conc_time first_due(const conc_selection *s, conc_time deadline) {
   return deadline;
 }
 
+/* For the watcher of deadlocks, see deadlock.h. */
+static bool any_abroad(const conc_selection *s) {
+  for (size_t i = 0; i < s->n; i++)
+    if (s->cases[i].abroad)
+      return true;
+  return false;
+}
+
 /* Leave the first n; 'chosen' is the index of the one that a wake chose. */
 static void leave(conc_selection *s, size_t n, size_t chosen) {
   for (size_t i = 0; i < n; i++) {
@@ -105,7 +113,9 @@ static apr_status_t doze(conc_selection *s, conc_parker *self,
     return st;
   }
   s->which = s->n;
+  self->abroad = any_abroad(s);
   st = conc_wait_any(s->waiters, s->n, &chosen, self, first_due(s, deadline));
+  self->abroad = false;
   leave(s, s->n, st == APR_SUCCESS ? chosen : s->n);
   return st == APR_SUCCESS || APR_STATUS_IS_TIMEUP(st) ? APR_EAGAIN : st;
 }

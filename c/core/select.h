@@ -54,6 +54,7 @@ struct conc_case {
   conc_priority prio;       /* of it, in a PriorityQueue; the caller's */
   bool chosen;              /* see leave */
   bool hot;                 /* select's own: it was ready a moment ago */
+  bool abroad;              /* others than the family may make it ready */
   conc_word never;          /* for those that nobody wakes */
   uint32_t seen;            /* of an event */
   conc_latch_effort effort; /* of a lock */

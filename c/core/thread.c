@@ -129,7 +129,7 @@ static void finish(conc_thread *t) {
   conc_root *r = t->root;
   conc_root_retain(r); /* the thread's own goes with its last reference */
   conc_mutex_lock(&r->lock);
-  conc_outside(1); /* until all are woken who wait for this */
+  conc_outside(1); /* until all are woken whom this or its memory may wake */
   unlink_locked(r, t);
   conc_parker *self = t->parker;
   t->parker = NULL;
@@ -144,9 +144,9 @@ static void finish(conc_thread *t) {
   conc_wake(&t->stage, CONC_ALL);
   atomic_fetch_add(&r->ends, 1);
   conc_wake(&r->ends, CONC_ALL);
-  conc_outside(-1);
   conc_release(&t->obj);
   conc_root_release(r);
+  conc_outside(-1);
 }
 
 static void run(void *arg, void *prepared, conc_parker *self) {

@@ -67,6 +67,7 @@ static apr_status_t watch(conc_case *c, conc_waiter *w, conc_handle h) {
   w->word = &e->word;
   w->expected = 0;
   c->entered = e;
+  c->abroad = true;
   return APR_EAGAIN;
 }
 

@@ -95,6 +95,8 @@ static apr_status_t leave(struct conc_sleeper *s, apr_status_t st) {
 /*
  * Has the watcher found that nobody can end the wait that p is in?  Then nobody
  * does, also if the end of another one's wait would: all of them are told.
+ * Between waits 'wait' is a number that no wait has had: a waiter is in its
+ * queue, and may be chosen, before its wait has a number.
  */
 static bool doomed(const conc_parker *p) {
   return atomic_load(&p->doomed) == atomic_load(&p->wait);

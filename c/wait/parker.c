@@ -56,7 +56,7 @@ conc_parker *conc_parker_new(void) {
     atomic_init(&p->state, EMPTY);
     atomic_init(&p->cancel, 0);
     atomic_init(&p->asked, 0);
-    atomic_init(&p->wait, 0);
+    atomic_init(&p->wait, CONC_WAIT_KIND + 1); /* never 'doomed' */
     atomic_init(&p->look, 0);
     atomic_init(&p->vouched, 0);
     atomic_init(&p->doomed, 0);

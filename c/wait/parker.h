@@ -24,8 +24,9 @@ enum { CONC_ABOUT = 160 };
 
 /*
  * 'wait' grows with each wait that begins and ends, so that equal values mean
- * the same wait; its lowest bits are the kind.  A bounded wait has a deadline,
- * is shielded, or is for something from outside; an idle one waits for work.
+ * the same wait; it is never 0.  Its lowest bits are the kind.  A bounded wait
+ * has a deadline, is shielded, or is for something from outside; an idle one
+ * waits for work.
  */
 enum {
   CONC_WAIT_NONE,

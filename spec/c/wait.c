@@ -62,6 +62,12 @@ static conc_time some_deadline(worker *w) {
   }
 }
 
+static void busy(conc_time ns) {
+  conc_time until = conc_sys_now() + ns;
+  while (conc_sys_now() < until)
+    conc_sys_pause();
+}
+
 static void *run(void *arg) {
   worker *w = arg;
   w->body(w);
@@ -254,6 +260,46 @@ static void test_crowd(void) {
     woken += found;
   }
   join(w, MANY);
+}
+
+/* The first wait of a thread that has never waited before misses no wake. */
+
+struct first_test {
+  conc_word round, word;
+};
+
+static void first_sleeper(struct first_test *t, uint32_t i) {
+  conc_parker *fresh = conc_parker_new(); /* they go back when all are done */
+  CHECK(fresh != NULL);
+  CHECK(atomic_load(&fresh->doomed) != atomic_load(&fresh->wait));
+  atomic_store(&t->round, i);
+  conc_waiter one = {.word = &t->word, .expected = i - 1};
+  size_t which;
+  apr_status_t st = conc_wait_any(&one, 1, &which, fresh, CONC_FOREVER);
+  CHECK(st == APR_SUCCESS || st == APR_EAGAIN);
+}
+
+static void first_body(worker *w) {
+  struct first_test *t = w->arg;
+  uint32_t n = (uint32_t)scaled(20000);
+  for (uint32_t i = 1; i <= n; i++) {
+    if (w->index == 0) {
+      first_sleeper(t, i);
+      continue;
+    }
+    while (atomic_load(&t->round) != i)
+      conc_sys_yield();
+    busy(roll(w, 400));
+    atomic_store(&t->word, i);
+    conc_wake(&t->word, 1);
+  }
+}
+
+static void test_first(void) {
+  struct first_test t = {0};
+  worker w[2];
+  start(w, 2, first_body, &t);
+  join(w, 2);
 }
 
 /* The gate: permits that are added one by one are all taken. */
@@ -565,9 +611,9 @@ static void test_crew(void) {
 }
 
 int main(void) {
-  static void (*const tests[])(void) = {test_word,  test_mutex,  test_lot,
-                                        test_crowd, test_gate,   test_queues,
-                                        test_burst, test_future, test_crew};
+  static void (*const tests[])(void) = {
+    test_word,   test_mutex, test_lot,    test_crowd, test_gate,
+    test_queues, test_burst, test_future, test_crew,  test_first};
   const char *env = getenv("CONC_SCALE");
   if (env != NULL)
     scale = atof(env);
