@@ -4,8 +4,11 @@ local helper = require "spec.helper"
 local queue = require "conc.queue"
 local threading = require "conc.threading"
 
--- Longer than the detector takes to be sure.
+-- Longer than the detector takes to be sure, when it has no patience.
 local LONG = 0.4
+
+setup(function() conc.detect_deadlocks(true, 0) end)
+teardown(function() conc.detect_deadlocks(true, 2) end)
 
 -- The message of the DeadlockError that f(...) raises.
 local function deadlock(f, ...)
@@ -192,7 +195,7 @@ describe("No deadlock is seen", function()
   local function alone(f)
     return helper.interrupted(([[
       local conc = require "conc"
-      conc.detect_deadlocks(true)
+      conc.detect_deadlocks(true, 0)
       local function thread(f, ...)
         return threading.Thread {target = f, args = {...}, daemon = true}:start()
       end
@@ -207,11 +210,22 @@ describe("No deadlock is seen", function()
     assert.is_truthy(alone(body:format "queue.Queue():get()")[1]:find("DeadlockError", 1, true))
   end)
 
+  it("before all have waited for two seconds, so that Ctrl-C may come first", function()
+    assert.same({"interrupted!"}, alone "conc.detect_deadlocks(true, 2) conc.queue.Queue():get()")
+    local begin = conc.time()
+    conc.detect_deadlocks(true, 0.5)
+    deadlock(function() queue.Queue():get() end)
+    conc.detect_deadlocks(true, 0)
+    assert.is_true(conc.time() - begin >= 0.5)
+  end)
+
   it("after it was switched off", function()
     assert.same({"interrupted!"}, alone "conc.detect_deadlocks(false) conc.queue.Queue():get()")
     assert.is_true(conc.detect_deadlocks(false))
     assert.is_false(conc.detect_deadlocks())
     assert.is_true(conc.detect_deadlocks(true))
+    assert.has_error(function() conc.detect_deadlocks(true, -1) end,
+                     "bad argument #2 to 'detect_deadlocks' (patience: must not be negative)")
   end)
 
   it("when another process could end the wait", function()

@@ -23,9 +23,9 @@
  * shared memory, and who waits there is silent, as is who waits for a handle
  * (also in a select, beside other things).
  *
- * Nothing of this depends on how long something takes.  That it looks twice
- * before it asks is only to leave programs alone that are merely quiet for a
- * moment.
+ * Nothing of this depends on how long something takes.  That it looks
+ * for a while before it asks is only to leave programs alone that are merely
+ * quiet, and those that somebody is about to end.
  *
  * The verdict names the number of a wait.  All are told before the first one
  * wakes up, and wakers pass over them from then on, so that all of them end in
@@ -132,7 +132,7 @@ static bool rouse(conc_thread *t, void *arg) {
   return true;
 }
 
-static void keep(conc_watch *w, char *text) {
+static void keep(conc_detector *w, char *text) {
   conc_mutex_lock(&w->lock);
   char *old = w->text;
   w->text = text;
@@ -140,7 +140,7 @@ static void keep(conc_watch *w, char *text) {
   conc_free(old);
 }
 
-static void pronounce(conc_root *r, conc_watch *w) {
+static void pronounce(conc_root *r, conc_detector *w) {
   enum { PER_THREAD = CONC_ABOUT + 64, MOST = 100 };
   struct sentence s = {.size = (w->n < MOST ? w->n : MOST) * PER_THREAD};
   s.text = conc_alloc(s.size);
@@ -155,22 +155,24 @@ static void pronounce(conc_root *r, conc_watch *w) {
 
 /* ---- The watcher ---- */
 
-/* Note all, and ask if this is the second time that they were like this. */
-static void begin(conc_root *r, conc_watch *w) {
+/* Note all, and ask if they have been like this for long enough. */
+static void begin(conc_root *r, conc_detector *w) {
   static _Atomic uint64_t rounds;
   struct survey s = {.same = true};
   bool all = conc_root_visit(r, note, &s);
   bool again = all && s.same && s.n == w->n;
   w->n = s.n;
-  if (!again || s.bound == 0 || atomic_load(&outside) != 1 ||
-      conc_sys_handles_signals())
+  if (!again)
+    w->since = conc_sys_now();
+  if (!again || conc_sys_now() - w->since < atomic_load(&w->patience) ||
+      s.bound == 0 || atomic_load(&outside) != 1 || conc_sys_handles_signals())
     return;
   w->round = s.round = atomic_fetch_add(&rounds, 1) + 1;
   w->looking = conc_root_visit(r, ask, &s);
 }
 
 /* Have all answered? */
-static void end(conc_root *r, conc_watch *w) {
+static void end(conc_root *r, conc_detector *w) {
   struct survey s = {.round = w->round, .vouched = true};
   bool all = conc_root_visit(r, check, &s) && s.n == w->n;
   w->looking = all && !s.vouched; /* not yet: ask later */
@@ -179,7 +181,7 @@ static void end(conc_root *r, conc_watch *w) {
 }
 
 void conc_deadlock_look(conc_root *r) {
-  conc_watch *w = conc_root_watch(r);
+  conc_detector *w = conc_root_detector(r);
   if (atomic_load(&w->off) != 0)
     w->looking = false;
   else if (w->looking)
@@ -189,11 +191,15 @@ void conc_deadlock_look(conc_root *r) {
 }
 
 bool conc_deadlock_detect(conc_root *r, bool on) {
-  return atomic_exchange(&conc_root_watch(r)->off, on ? 0 : 1) == 0;
+  return atomic_exchange(&conc_root_detector(r)->off, on ? 0 : 1) == 0;
+}
+
+void conc_deadlock_patience(conc_root *r, conc_time span) {
+  atomic_store(&conc_root_detector(r)->patience, span);
 }
 
 void conc_deadlock_text(conc_root *r, char *text, size_t size) {
-  conc_watch *w = conc_root_watch(r);
+  conc_detector *w = conc_root_detector(r);
   conc_mutex_lock(&w->lock);
   (void)snprintf(text, size, "%s", w->text == NULL ? "" : w->text);
   conc_mutex_unlock(&w->lock);

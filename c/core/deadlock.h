@@ -23,22 +23,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "sys/sys.h"
+#include "base/clock.h"
 
 typedef struct conc_root conc_root;
 
 /*
- * A part of every root; zeros.
+ * A part of every root; zeros, but for the patience.
  *   [a] atomic   [m] of the main thread   [l] lock
  */
-typedef struct conc_watch {
-  conc_word off;  /* [a] */
-  bool looking;   /* [m] a question is out */
-  uint64_t round; /* [m] its number */
-  size_t n;       /* [m] threads that were noted */
-  conc_word lock; /* a leaf */
-  char *text;     /* [l] who waited for what, or NULL */
-} conc_watch;
+typedef struct conc_detector {
+  conc_word off;              /* [a] */
+  _Atomic conc_time patience; /* [a] how long all have to be seen like this */
+  bool looking;               /* [m] a question is out */
+  uint64_t round;             /* [m] its number */
+  size_t n;                   /* [m] threads that were noted */
+  conc_time since;            /* [m] when they were, for the first time */
+  conc_word lock;             /* a leaf */
+  char *text;                 /* [l] who waited for what, or NULL */
+} conc_detector;
 
 /*
  * 'change' more (or less, if negative) of those in this process who are no
@@ -52,6 +54,11 @@ void conc_deadlock_look(conc_root *r);
 
 /* Switch it on or off; returns what it was. */
 bool conc_deadlock_detect(conc_root *r, bool on);
+
+/* Tell nobody before all have waited for 'span' ns; 2 s at first: somebody who
+   looks at a program that has stopped may want to end it by Ctrl-C. */
+void conc_deadlock_patience(conc_root *r, conc_time span);
+enum { CONC_PATIENCE_MS = 2000 };
 
 /* What the last one was about, cut to size. */
 void conc_deadlock_text(conc_root *r, char *text, size_t size);

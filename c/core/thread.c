@@ -27,7 +27,7 @@ struct conc_root {
   conc_opener opener;        /* [l] */
   conc_obj *attached;        /* [l] a reference, constant once set */
   conc_word ends;            /* [a] changes when a thread is done */
-  conc_watch watch;          /* see deadlock.h */
+  conc_detector detector;    /* see deadlock.h */
   _Atomic uint64_t counter;  /* [a] */
 };
 
@@ -323,7 +323,7 @@ static void root_destroy(conc_obj *o) {
   conc_clock_free(r->clock);
   conc_crew_release(r->crew);
   conc_release(r->attached);
-  conc_free(r->watch.text);
+  conc_free(r->detector.text);
   conc_obj_free(o);
   conc_outside(-1);
 }
@@ -340,6 +340,7 @@ apr_status_t conc_root_new(conc_root **out, const conc_crew_conf *conf) {
   st = conc_clock_new(&r->clock, r->crew);
   if (st != APR_SUCCESS)
     goto release_crew;
+  conc_deadlock_patience(r, CONC_PATIENCE_MS * INT64_C(1000000));
   conc_outside(1); /* of all others */
   *out = r;
   return APR_SUCCESS;
@@ -451,7 +452,7 @@ bool conc_root_visit(conc_root *r, bool (*visit)(conc_thread *t, void *arg),
   return all;
 }
 
-conc_watch *conc_root_watch(conc_root *r) { return &r->watch; }
+conc_detector *conc_root_detector(conc_root *r) { return &r->detector; }
 
 uint64_t conc_root_count(conc_root *r) {
   return atomic_fetch_add(&r->counter, 1) + 1;

@@ -148,7 +148,7 @@ bool conc_root_visit(conc_root *r, bool (*visit)(conc_thread *t, void *arg),
                      void *arg);
 
 /* For core/deadlock.c. */
-struct conc_watch *conc_root_watch(conc_root *r);
+struct conc_detector *conc_root_detector(conc_root *r);
 
 /*
  * What a thread says of itself, when somebody asks.  'text' is from conc_alloc,

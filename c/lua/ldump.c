@@ -124,11 +124,17 @@ int lc_dump(lua_State *L) {
   return 1;
 }
 
-/* detect_deadlocks([on]): switch the detector on or off; what it was */
+/* detect_deadlocks([on [, patience]]): switch the detector on or off; what it
+   was.  patience: seconds that all threads have to wait before it speaks. */
 int lc_detect_deadlocks(lua_State *L) {
-  lc_nomore(L, 1);
+  lc_nomore(L, 2);
   lc_self(L);
   bool on = lc_optboolean(L, 1, "on", true);
+  if (!lua_isnoneornil(L, 2)) {
+    conc_time till = lc_deadline(L, 2, "patience");
+    conc_time span = till == CONC_NOW ? 0 : till - conc_sys_now();
+    conc_deadlock_patience(lc_get(L)->root, span);
+  }
   lua_pushboolean(L, conc_deadlock_detect(lc_get(L)->root, on));
   return 1;
 }

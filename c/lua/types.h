@@ -59,7 +59,7 @@ int lc_task_cancelled(lua_State *L);   /* cancelled() */
 int lc_shield(lua_State *L);           /* shield(fn, ...) */
 int lc_select(lua_State *L);           /* select{case, ..., timeout =} */
 int lc_dump(lua_State *L);             /* dump() */
-int lc_detect_deadlocks(lua_State *L); /* detect_deadlocks([on]) */
+int lc_detect_deadlocks(lua_State *L); /* detect_deadlocks([on [, patience]]) */
 /* Push a new pending Future. */
 struct conc_future *lc_newfuture(lua_State *L);
 /* Push a new Promise of that future. */

@@ -85,8 +85,9 @@ function conc.dump() end
 
 ---Shall waits raise a DeadlockError when all threads wait for each other?
 ---@param on? boolean default true
+---@param patience? number seconds; 2 at first
 ---@return boolean was
-function conc.detect_deadlocks(on) end
+function conc.detect_deadlocks(on, patience) end
 
 ---May v cross between threads?
 ---@param v any

@@ -44,6 +44,7 @@ static family found(void) {
   family f;
   conc_crew_conf conf = {nothing, drop, NULL};
   CHECK(conc_root_new(&f.root, &conf) == APR_SUCCESS);
+  conc_deadlock_patience(f.root, 0);
   f.self = conc_parker_new();
   CHECK(f.self != NULL);
   CHECK(conc_thread_adopt(&f.main, f.root, "main", f.self) == APR_SUCCESS);
@@ -177,7 +178,8 @@ static lua_State *host(void) {
   luaL_openlibs(L);
   luaL_requiref(L, "conc.core", luaopen_conc_core, 0);
   CHECK(luaL_dostring(L, "package.path = 'lua/?.lua;lua/?/init.lua'\n"
-                         "conc = require 'conc'") == LUA_OK);
+                         "conc = require 'conc'\n"
+                         "conc.detect_deadlocks(true, 0)") == LUA_OK);
   lua_settop(L, 0);
   return L;
 }
