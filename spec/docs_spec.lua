@@ -70,6 +70,7 @@ end
 -- Pages with examples that cannot run on Windows, and why.
 local UNIX_ONLY = {
   ["docs/connections.md"] = "libsodium is not built for it",
+  ["docs/manager.md"] = "libsodium is not built for it",
   ["docs/processes.md"] = "the fork server",
 }
 

@@ -36,10 +36,14 @@ conc_blob *conc_brood_note(conc_brood *b, conc_note which) {
   return text;
 }
 
-void conc_brood_set_note(conc_brood *b, conc_note which, conc_blob *text) {
+void conc_brood_set_note(conc_brood *b, conc_note which, conc_blob *text,
+                         bool keep) {
   conc_mutex_lock(&b->lock);
   conc_blob *old = b->notes[which];
-  b->notes[which] = text;
+  if (keep && old != NULL)
+    old = text; /* is dropped */
+  else
+    b->notes[which] = text;
   conc_mutex_unlock(&b->lock);
   if (old != NULL)
     conc_release(&old->obj);

@@ -77,7 +77,8 @@ uint64_t conc_brood_count(conc_brood *b);
 
 /*
  * Texts that all threads of the program share: a note is a retained blob, or
- * NULL when it was never set.  set takes the reference over.
+ * NULL when it was never set.  set takes the reference over; 'keep': one that
+ * is there stays.
  */
 typedef enum {
   CONC_NOTE_EXECUTABLE,  /* what the user said */
@@ -88,7 +89,8 @@ typedef enum {
   CONC_NOTES
 } conc_note;
 conc_blob *conc_brood_note(conc_brood *b, conc_note which);
-void conc_brood_set_note(conc_brood *b, conc_note which, conc_blob *text);
+void conc_brood_set_note(conc_brood *b, conc_note which, conc_blob *text,
+                         bool keep);
 
 /*
  * This process itself (PARENT: the one that started it) as one of the brood

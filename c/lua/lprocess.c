@@ -353,6 +353,36 @@ static int set_name(lua_State *L) {
   return st == APR_SUCCESS ? 0 : lc_fail(L, st);
 }
 
+/* Push a function of conc.authkey. */
+static void push_authkey(lua_State *L, const char *function) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "conc.authkey");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, function);
+}
+
+/* p:authkey(): the key that the processes of a program share */
+static int authkey(lua_State *L) {
+  (void)check_only(L);
+  push_authkey(L, "get");
+  lua_call(L, 0, 1);
+  return 1;
+}
+
+/* p:set_authkey(key), of the current process */
+static int set_authkey(lua_State *L) {
+  const conc_process *p = check(L);
+  lc_nomore(L, 2);
+  if (lua_type(L, 2) != LUA_TSTRING)
+    lc_argerror(L, 2, "key", "string expected, got %s", lc_nameof(L, 2));
+  if (!p->foreign || p->pid != conc_sys_pid())
+    return luaL_error(L, "cannot set the key of another process");
+  push_authkey(L, "set");
+  lua_pushvalue(L, 2);
+  lua_call(L, 1, 0);
+  return 0;
+}
+
 static int is_daemon(lua_State *L) {
   lua_pushboolean(L, check_only(L)->daemon);
   return 1;
@@ -483,6 +513,8 @@ static const luaL_Reg methods[] = {{"start", start},
                                    {"kill", kill_child},
                                    {"stderr", kept_error},
                                    {"sentinel", sentinel},
+                                   {"authkey", authkey},
+                                   {"set_authkey", set_authkey},
                                    {"close", close_process},
                                    {NULL, NULL}};
 
@@ -502,7 +534,7 @@ static int note(lua_State *L) {
   return 1;
 }
 
-/* set_note(which, text | nil) */
+/* set_note(which, text | nil [, keep]): 'keep': if there is none yet */
 static int set_note(lua_State *L) {
   size_t len;
   conc_msg m;
@@ -511,7 +543,7 @@ static int set_note(lua_State *L) {
   const char *s = luaL_optlstring(L, 2, NULL, &len);
   conc_brood *b = lc_brood(L);
   if (s == NULL) {
-    conc_brood_set_note(b, which, NULL);
+    conc_brood_set_note(b, which, NULL, false);
     return 0;
   }
   apr_status_t st = conc_msg_make(&m, s, len, NULL, 0);
@@ -520,7 +552,7 @@ static int set_note(lua_State *L) {
     conc_msg_fini(&m);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
-  conc_brood_set_note(b, which, text);
+  conc_brood_set_note(b, which, text, lua_toboolean(L, 3));
   return 0;
 }
 

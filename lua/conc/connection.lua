@@ -7,6 +7,7 @@ local connection = {}
 -- A message may have so many bytes, unless said otherwise; before the other
 -- side has shown that it knows the key, so many.
 local MOST = 1 << 30
+connection.MOST = MOST
 local STRANGER = 256
 
 -- Nobody gets longer to show that: seconds.
@@ -91,8 +92,9 @@ local function hear(conn, deadline, what)
   return text
 end
 
--- The listener's half.
-local function challenge(conn, key)
+--- The listener's half of the handshake: raises an AuthenticationError, and closes
+-- the connection, when the other side has another key.
+function connection.deliver_challenge(conn, key)
   local c = core.crypto
   local deadline = core.time() + PATIENCE
   local ours = c.random(32)
@@ -106,8 +108,8 @@ local function challenge(conn, key)
   conn:send_bytes("welcome" .. c.hmac(key, "listener" .. ours .. theirs))
 end
 
--- The client's.
-local function answer(conn, key)
+--- The client's half.
+function connection.answer_challenge(conn, key)
   local c = core.crypto
   local deadline = core.time() + PATIENCE
   local text = hear(conn, deadline, "no challenge")
@@ -169,7 +171,13 @@ function Listener:accept(timeout)
   local conn, why = self.listener:accept(timeout, options.trusted or false,
     first_limit(options))
   if not conn then return nil, why end
-  return prove(conn, options, challenge)
+  return prove(conn, options, connection.deliver_challenge)
+end
+
+--- The same without the handshake, which has to come before anything else: in a
+-- thread of its own, so that strangers keep nobody waiting.
+function connection.accept_stranger(listener)
+  return listener.listener:accept(nil, true, STRANGER)
 end
 
 --- Accept no more; may be called again.
@@ -207,7 +215,7 @@ function connection.Client(options)
   if not conn then
     error(("cannot connect to %s: %s"):format(options.address, why), 2)
   end
-  return prove(conn, options, answer)
+  return prove(conn, options, connection.answer_challenge)
 end
 
 return connection

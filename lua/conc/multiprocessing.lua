@@ -6,6 +6,7 @@
 local connection = require "conc.connection"
 local core = require "conc.core"
 local interpreter = require "conc.interpreter"
+local manager = require "conc.manager"
 local pool = require "conc.pool"
 require "conc.launch" -- for Process.start
 
@@ -17,7 +18,13 @@ local multiprocessing = {
   cpu_count = core.cpu_count,
   Listener = connection.Listener,
   Client = connection.Client,
+  deliver_challenge = connection.deliver_challenge,
+  answer_challenge = connection.answer_challenge,
   wait = core.wait,
+  BaseManager = manager.BaseManager,
+  SyncManager = manager.SyncManager,
+  Manager = manager.Manager,
+  Dict = require "conc.proxy".Dict,
   Pool = pool.process_pool(),
   ThreadPool = pool.ThreadPool,
 }
@@ -78,6 +85,7 @@ function multiprocessing.get_context(method)
       get_start_method = function() return method end,
     }
     context.Pool = pool.process_pool(context)
+    context.Manager = manager.of_context(context)
     contexts[method] = setmetatable(context, {__index = multiprocessing})
   end
   return contexts[method]

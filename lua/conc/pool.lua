@@ -76,6 +76,7 @@ end
 local AsyncResult = {}
 AsyncResult.__index = AsyncResult
 AsyncResult.__name = "AsyncResult"
+pool.AsyncResult = AsyncResult
 
 -- 'collect' makes the result of the futures, when all are done, or raises.
 local function new_result(futures, collect, options)
@@ -339,6 +340,11 @@ function pool.process_pool(context)
       mp_context = context,
     }
   end)
+end
+
+--- A pool over an executor that there is.
+function pool.over(executor, processes)
+  return setmetatable({executor = executor, processes = processes}, Pool)
 end
 
 --- A pool of threads with the same interface.

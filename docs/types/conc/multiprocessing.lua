@@ -80,6 +80,13 @@ function Process:daemon() end
 ---@param flag boolean
 function Process:set_daemon(flag) end
 
+---@return string
+---@nodiscard
+function Process:authkey() end
+
+---@param key string
+function Process:set_authkey(key) end
+
 function Process:close() end
 
 ---@return conc.Process
@@ -215,6 +222,16 @@ function Listener:fileno() end
 ---@return conc.Connection
 ---@nodiscard
 function multiprocessing.Client(options) end
+
+---The listener's half of the handshake.
+---@param connection conc.Connection
+---@param key string
+function multiprocessing.deliver_challenge(connection, key) end
+
+---The client's half.
+---@param connection conc.Connection
+---@param key string
+function multiprocessing.answer_challenge(connection, key) end
 
 ---@class conc.Connection
 local Connection = {}
@@ -526,5 +543,232 @@ function Pool:terminate() end
 
 ---Wait until the workers have ended, after close or terminate.
 function Pool:join() end
+
+---The functions of conc.threading.Dict, for the dicts of managers and for its own.
+multiprocessing.Dict = require "conc.threading".Dict
+
+---@class conc.Manager.Options
+---@field address? string where the server is: a path, or "host:port"
+---@field authkey? string by default that of the process
+---@field shutdown_timeout? number seconds
+---@field ctx? conc.multiprocessing of get_context
+
+---A server process that has objects, and what makes proxies of them.
+---@class conc.BaseManager
+local BaseManager = {}
+
+---@param options? string|conc.Manager.Options
+---@return conc.BaseManager
+---@nodiscard
+function multiprocessing.BaseManager(options) end
+
+---@param options? string|conc.Manager.Options
+---@return conc.Manager
+---@nodiscard
+function multiprocessing.SyncManager(options) end
+
+---One that is started.
+---@return conc.Manager
+---@nodiscard
+function multiprocessing.Manager() end
+
+---@class conc.Manager.Type
+---@field methods? string[] that clients may call
+---@field method_to_typeid? table<string, string> of methods whose result stays there
+
+---@param name string
+---@param constructor? function called in the server
+---@param options? conc.Manager.Type
+function BaseManager:register(name, constructor, options) end
+
+---@param initializer? function
+---@param initargs? table
+---@return conc.BaseManager self
+function BaseManager:start(initializer, initargs) end
+
+---@return conc.BaseManager self
+function BaseManager:connect() end
+
+---@class conc.ManagerServer
+local ManagerServer = {}
+
+---@return conc.ManagerServer
+---@nodiscard
+function BaseManager:get_server() end
+
+function ManagerServer:serve_forever() end
+
+---@return string
+---@nodiscard
+function ManagerServer:address() end
+
+function BaseManager:shutdown() end
+
+---@param timeout? number seconds; nil: for ever
+---@return true? done
+---@return "timeout"? why
+function BaseManager:join(timeout) end
+
+---@return string?
+---@nodiscard
+function BaseManager:address() end
+
+---@return integer
+---@nodiscard
+function BaseManager:number_of_objects() end
+
+---@class conc.Manager: conc.BaseManager
+local Manager = {}
+
+---@param t? table
+---@return conc.Dict
+---@nodiscard
+function Manager:dict(t) end
+
+---@param t? table
+---@return table
+---@nodiscard
+function Manager:namespace(t) end
+
+---@class conc.ListProxy
+---@field [integer] any
+---@operator len: integer
+local ListProxy = {}
+
+---@param values? any[]
+---@return conc.ListProxy
+---@nodiscard
+function Manager:list(values) end
+
+---@param value any
+function ListProxy:append(value) end
+
+---@param values any[]
+function ListProxy:extend(values) end
+
+---@param i integer
+---@param value any
+function ListProxy:insert(i, value) end
+
+---@param i? integer the last
+---@return any
+function ListProxy:pop(i) end
+
+---@param value any
+---@return boolean was there
+function ListProxy:remove(value) end
+
+---@param value any
+---@return integer?
+function ListProxy:index(value) end
+
+---@param value any
+---@return integer
+function ListProxy:count(value) end
+
+---@param i? integer
+---@param j? integer
+---@return any[]
+function ListProxy:slice(i, j) end
+
+function ListProxy:reverse() end
+
+---@param less? fun(a: any, b: any): boolean
+function ListProxy:sort(less) end
+
+function ListProxy:clear() end
+
+---@class conc.SetProxy
+---@operator len: integer
+local SetProxy = {}
+
+---@param values? any[]
+---@return conc.SetProxy
+---@nodiscard
+function Manager:set(values) end
+
+---@param value any
+---@return boolean changed
+function SetProxy:add(value) end
+
+---@param value any
+---@return boolean changed
+function SetProxy:discard(value) end
+
+---@param value any
+---@return boolean
+function SetProxy:contains(value) end
+
+---@return any
+function SetProxy:pop() end
+
+---@param values any[]
+function SetProxy:update(values) end
+
+---@return any[]
+function SetProxy:values() end
+
+function SetProxy:clear() end
+
+---@param type conc.typecode
+---@param value? conc.element
+---@return conc.Value
+---@nodiscard
+function Manager:value(type, value) end
+
+---@param type conc.typecode
+---@param values integer|table|string
+---@return conc.Array
+---@nodiscard
+function Manager:array(type, values) end
+
+---@param maxsize? integer
+---@return conc.Queue
+---@nodiscard
+function Manager:queue(maxsize) end
+
+---@param maxsize? integer
+---@return conc.Queue
+---@nodiscard
+function Manager:joinable_queue(maxsize) end
+
+---@return conc.Lock
+---@nodiscard
+function Manager:lock() end
+
+---@return conc.RLock
+---@nodiscard
+function Manager:rlock() end
+
+---@param value? integer
+---@return conc.Semaphore
+---@nodiscard
+function Manager:semaphore(value) end
+
+---@param value? integer
+---@return conc.BoundedSemaphore
+---@nodiscard
+function Manager:bounded_semaphore(value) end
+
+---@param lock? conc.Lock|conc.RLock of this manager
+---@return conc.Condition
+---@nodiscard
+function Manager:condition(lock) end
+
+---@return conc.Event
+---@nodiscard
+function Manager:event() end
+
+---@param parties integer
+---@param action? function
+---@param timeout? number
+---@return conc.Barrier
+---@nodiscard
+function Manager:barrier(parties, action, timeout) end
+
+---@param processes? integer
+---@return conc.Pool
+---@nodiscard
+function Manager:pool(processes) end
 
 return multiprocessing

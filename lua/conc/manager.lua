@@ -1,0 +1,366 @@
+--- Managers: a server process that has objects, and proxies for them, as in
+-- Python's `multiprocessing.managers`.
+
+local authkey = require "conc.authkey"
+local client = require "conc.manager_client"
+local connection = require "conc.connection"
+local core = require "conc.core"
+local proxy = require "conc.proxy"
+local server = require "conc.manager_server"
+
+local manager = {}
+
+-- The standard types, by the names of their methods and by Python's.
+local STANDARD = {
+  dict = "dict", list = "list", set = "set", namespace = "Namespace", value = "Value",
+  array = "Array", queue = "Queue", joinable_queue = "JoinableQueue", lock = "Lock",
+  rlock = "RLock", semaphore = "Semaphore", bounded_semaphore = "BoundedSemaphore",
+  condition = "Condition", event = "Event", barrier = "Barrier", pool = "Pool",
+}
+local names = {}
+for method, name in pairs(STANDARD) do names[method], names[name] = name, name end
+
+local Manager = {}
+
+-- What a manager knows: manager = {state =, address =, key =, types =, ...}.
+local info = setmetatable({}, {__mode = "k"})
+
+local function bad(n, call, text, level)
+  error(("bad argument #%d to '%s' (%s)"):format(n, call, text), (level or 2) + 1)
+end
+
+local function self_of(m, call)
+  local self = info[m]
+  if not self then bad(1, call, "manager expected, got " .. type(m), 3) end
+  return self
+end
+
+-- Types -------------------------------------------------------------------------
+
+local function set_of(list, name)
+  if list == nil then return nil end
+  if type(list) ~= "table" then
+    bad(3, "register", ("%s: table expected, got %s"):format(name, type(list)), 3)
+  end
+  local set = {}
+  for i, method in ipairs(list) do
+    if type(method) ~= "string" then
+      bad(3, "register", ("%s[%d]: string expected, got %s"):format(name, i, type(method)), 3)
+    end
+    set[method] = true
+  end
+  return set
+end
+
+local REGISTER = {methods = true, method_to_typeid = true}
+
+--- A type of objects: `m:name(...)` calls `constructor(...)` in the server.
+-- @string name
+-- @func constructor
+-- @tparam[opt] table options `methods`, a sequence of those that clients may call
+-- (by default all that do not begin with "_"); `method_to_typeid`, names of
+-- methods whose result stays in the server, with the type that it has
+function Manager.register(m, name, constructor, options)
+  local self = self_of(m, "register")
+  if self.state ~= "new" then error("register: the manager has been started", 2) end
+  if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then
+    bad(1, "register", "name: identifier expected, got " .. tostring(name))
+  end
+  if Manager[name] then bad(1, "register", ("name: '%s' is a method of managers"):format(name)) end
+  if constructor ~= nil and type(constructor) ~= "function" then
+    bad(2, "register", "constructor: function expected, got " .. type(constructor))
+  end
+  if options ~= nil and type(options) ~= "table" then
+    bad(3, "register", "options: table expected, got " .. type(options))
+  end
+  for option in pairs(options or {}) do
+    if not REGISTER[option] then
+      bad(3, "register", ("unknown option '%s'"):format(tostring(option)))
+    end
+  end
+  options = options or {}
+  local kept = options.method_to_typeid
+  if kept ~= nil and type(kept) ~= "table" then
+    bad(3, "register", "method_to_typeid: table expected, got " .. type(kept))
+  end
+  self.types[name] = {
+    constructor = constructor,
+    methods = set_of(options.methods, "methods"),
+    method_to_typeid = kept,
+  }
+  self.names[name] = name
+end
+
+-- Beginning ---------------------------------------------------------------------
+
+local function check_new(self, call)
+  if self.state ~= "new" then error(call .. ": the manager has been started before", 3) end
+end
+
+local function config_of(self)
+  local list = {}
+  for name in pairs(self.names) do list[#list + 1] = name end
+  for name, kind in pairs(self.types) do
+    if not kind.constructor then
+      error(("the type '%s' has no constructor"):format(name), 3)
+    end
+  end
+  return {
+    address = self.address,
+    key = self.key or authkey.get(),
+    types = self.types,
+    standard = self.standard,
+    names = list,
+  }
+end
+
+local function process_of(self)
+  return self.ctx and self.ctx.Process or core.process_maker()
+end
+
+-- Wait for the child to say where it listens.
+local function hear(self, pipe)
+  local i, answer = core.select {pipe, self.process}
+  if i == 2 and pipe:poll() then answer = pipe:recv() end
+  if type(answer) == "table" and answer[1] then
+    self.address = answer[2]
+    return
+  end
+  self.process:join()
+  self.state = "shut down"
+  if type(answer) == "table" then error(answer[2], 0) end
+  error(core.Error.new("ConnectionError", ("the manager's process ended with code %s")
+    :format(self.process:exitcode())), 0)
+end
+
+--- Start the server process.
+-- @func[opt] initializer called in it first
+-- @tparam[opt] table initargs its arguments
+-- @return the manager
+function Manager.start(m, initializer, initargs)
+  local self = self_of(m, "start")
+  check_new(self, "start")
+  if initializer ~= nil and type(initializer) ~= "function" then
+    bad(1, "start", "initializer: function expected, got " .. type(initializer))
+  end
+  if initargs ~= nil and type(initargs) ~= "table" then
+    bad(2, "start", "initargs: table expected, got " .. type(initargs))
+  end
+  local config = config_of(self)
+  local here, there = core.shared.Pipe(false)
+  self.named = self.address ~= nil
+  self.process = process_of(self) {
+    target = server.main,
+    args = {config, there, initializer, initargs or {}, n = 4},
+    daemon = false,
+  }
+  self.process:set_name("Manager" .. self.process:name():match "%D*([%d:]*)$")
+  self.process:start()
+  there:close()
+  self.state = "started"
+  hear(self, here)
+  here:close()
+  self.session = client.session(self.address, self.key)
+  return m
+end
+
+--- Use a server that runs already.
+-- @return the manager
+function Manager.connect(m)
+  local self = self_of(m, "connect")
+  check_new(self, "connect")
+  if not self.address then bad(1, "connect", "the manager was made without an address") end
+  self.session = client.session(self.address, self.key)
+  for _, name in ipairs(self.session.names) do self.names[name] = self.names[name] or name end
+  self.state = "connected"
+  return m
+end
+
+-- Servers in this process ---------------------------------------------------------
+
+--- What `get_server` returns.
+-- @type Server
+local Server = {__name = "Server"}
+Server.__index = Server
+
+--- Serve until a manager's `shutdown`, in the calling thread.
+function Server:serve_forever()
+  if self.served then error("serve_forever: the server has ended", 2) end
+  self.served = true
+  server.serve(self.listener, self.config)
+end
+
+--- Where it listens.
+function Server:address()
+  return self.listener:address()
+end
+
+--- A server for this process; it listens already.
+function Manager.get_server(m)
+  local self = self_of(m, "get_server")
+  check_new(self, "get_server")
+  local config = config_of(self)
+  return setmetatable({
+    config = config,
+    listener = connection.Listener {address = self.address},
+  }, Server)
+end
+
+-- Using ---------------------------------------------------------------------------
+
+local function running(self)
+  if self.state == "new" or self.state == "shut down" then
+    client.misuse(self.state == "new" and "the manager has not been started"
+      or "the manager was shut down")
+  end
+  if self.session.dead then self.session = client.session(self.address, self.key) end
+  return self.session
+end
+
+local makers = setmetatable({}, {__mode = "v"})
+
+-- m:name(...)
+local function maker(name)
+  local f = makers[name] or function(m, ...)
+    local session = running(self_of(m, name))
+    local id, class = session:call("make", names[name] or name, table.pack(...))
+    return proxy.made(session, id, class)
+  end
+  makers[name] = f
+  return f
+end
+
+--- The address of the server, nil before it is known.
+function Manager.address(m)
+  return self_of(m, "address").address
+end
+
+--- How many objects the server has.
+function Manager.number_of_objects(m)
+  return running(self_of(m, "number_of_objects")):call "count"
+end
+
+--- Wait for the end of the server process.
+-- @number[opt] timeout seconds
+-- @return `true`, or `nil` and "timeout"
+function Manager.join(m, timeout)
+  local self = self_of(m, "join")
+  if not self.process then error("join: the manager has no process here", 2) end
+  return self.process:join(timeout)
+end
+
+local function end_process(self)
+  local p, patience = self.process, self.shutdown_timeout
+  if p:join(patience) then return end
+  p:terminate()
+  if p:join(patience) then return end
+  p:kill()
+  p:join()
+end
+
+--- End the server: first it is asked, after `shutdown_timeout` terminated, and after
+-- that once more killed.  May be called again.
+function Manager.shutdown(m)
+  local self = self_of(m, "shutdown")
+  if self.state == "connected" then
+    running(self):call "shutdown"
+  elseif self.process and self.state == "started" then
+    self.state = "shut down"
+    pcall(function() client.session(self.address, self.key):call "shutdown" end)
+    client.forget(self.address)
+    end_process(self)
+    -- A server that was killed leaves its socket's name.
+    if not self.named then os.remove(self.address) end
+  end
+  if self.session then client.forget(self.address) end
+  self.session = nil
+  self.state = "shut down"
+end
+
+local function finish(m)
+  local self = info[m]
+  if self and self.process and self.state == "started" then Manager.shutdown(m) end
+end
+
+-- Making ----------------------------------------------------------------------------
+
+local OPTIONS = {address = "string", authkey = "string", shutdown_timeout = "number", ctx = "table"}
+
+local function check_options(call, options)
+  if type(options) == "string" then options = {address = options} end
+  if type(options) ~= "table" then
+    bad(1, call, "table or address expected, got " .. type(options), 3)
+  end
+  for name in pairs(options) do
+    if not OPTIONS[name] then bad(1, call, ("unknown option '%s'"):format(tostring(name)), 3) end
+  end
+  for name, kind in pairs(OPTIONS) do
+    local value = options[name]
+    if value ~= nil and type(value) ~= kind then
+      bad(1, call, ("%s: %s expected, got %s"):format(name, kind, type(value)), 3)
+    end
+  end
+  local patience = options.shutdown_timeout
+  if patience and (patience < 0 or patience ~= patience) then
+    bad(1, call, "shutdown_timeout: must not be negative", 3)
+  end
+  return options
+end
+
+local metatable = {__name = "Manager", __gc = finish, __close = function(m) Manager.shutdown(m) end}
+
+function metatable.__index(m, key)
+  local self = info[m]
+  return Manager[key] or self and self.names[key] and maker(key) or nil
+end
+
+local function new(options, standard)
+  local m = setmetatable({}, metatable)
+  local self = {
+    state = "new", types = {}, names = {}, standard = standard,
+    address = options.address, key = options.authkey, ctx = options.ctx,
+    shutdown_timeout = options.shutdown_timeout or 1,
+  }
+  if standard then
+    for method in pairs(names) do self.names[method] = method end
+  end
+  info[m] = self
+  return m
+end
+
+--- In another process: the manager, connected.
+function manager.rebuild(address, key, standard)
+  local m = new({address = address, authkey = key}, standard)
+  return Manager.connect(m)
+end
+
+function metatable.__conc_pack(m)
+  local self = info[m]
+  if self.state == "new" or self.state == "shut down" then
+    error("a manager that does not run cannot be sent", 0)
+  end
+  return "conc.manager:rebuild", self.address, self.key, self.standard
+end
+
+--- A manager without types, to be started.
+function manager.BaseManager(options)
+  return new(check_options("BaseManager", options == nil and {} or options), false)
+end
+
+--- One with the standard types.
+function manager.SyncManager(options)
+  return new(check_options("SyncManager", options == nil and {} or options), true)
+end
+
+--- The constructor of started SyncManagers whose processes start as those of
+-- `context` do.
+function manager.of_context(context)
+  return function(...)
+    if select("#", ...) > 0 then bad(1, "Manager", "surplus argument") end
+    return Manager.start(new({ctx = context}, true))
+  end
+end
+
+manager.Manager = manager.of_context()
+
+return manager
