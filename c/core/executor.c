@@ -35,6 +35,7 @@ struct conc_pool {
   _Atomic uint64_t cancelled; /* [a] tasks, before they had started */
   conc_word stuck;            /* [a] see conc_pool_stick */
   conc_word workers;          /* [a] that take tasks, or are about to */
+  conc_word disabled;         /* [a] of those, who cannot run any */
   conc_word alive;  /* [a] whose threads have not ended; joiners wait */
   conc_word broken; /* [a] 1: 'why' is there */
   conc_word pace;   /* [a] a conc_pool_pace, which only rises */
@@ -171,6 +172,7 @@ static void work(conc_thread *t, void *prepared) {
 
 static void fire(void *worker) {
   conc_worker *w = worker;
+  conc_worker_enable(w); /* first, so that nobody sees all disabled */
   if (!w->gone)
     atomic_fetch_sub(&w->pool->workers, 1);
   w->gone = true;
@@ -260,6 +262,13 @@ unlink:
 free_worker:
   conc_free(w);
   return st;
+}
+
+/* A task that no worker has run. */
+static void count_failed(conc_pool *p) {
+  conc_mutex_lock(&p->lock);
+  p->past[index_of(CONC_FUTURE_FAILED)]++;
+  conc_mutex_unlock(&p->lock);
 }
 
 /* Count one worker more if there may be one. */
@@ -354,6 +363,7 @@ apr_status_t conc_pool_submit(conc_pool *p, conc_future *f) {
   if (st == APR_SUCCESS || !conc_future_start(f, NULL))
     return APR_SUCCESS;
   atomic_fetch_add(&p->husks, 1);
+  count_failed(p);
   return st;
 }
 
@@ -453,6 +463,34 @@ bool conc_worker_replace(conc_worker *w) {
   return true;
 }
 
+bool conc_worker_resign(conc_worker *w) {
+  conc_pool *p = w->pool;
+  uint32_t n = atomic_load(&p->workers);
+  conc_worker_enable(w);
+  while (n > 1)
+    if (atomic_compare_exchange_weak(&p->workers, &n, n - 1))
+      return w->gone = true;
+  return false;
+}
+
+void conc_worker_disable(conc_worker *w) {
+  if (!w->disabled)
+    atomic_fetch_add(&w->pool->disabled, 1);
+  w->disabled = true;
+}
+
+void conc_worker_enable(conc_worker *w) {
+  if (w->disabled)
+    atomic_fetch_sub(&w->pool->disabled, 1);
+  w->disabled = false;
+}
+
+/* 'disabled' first: it is lowered before 'workers'. */
+bool conc_pool_disabled(const conc_pool *p) {
+  uint32_t n = atomic_load(&p->disabled);
+  return n != 0 && n >= atomic_load(&p->workers);
+}
+
 size_t conc_pool_queued(const conc_pool *p) {
   uint64_t husks = atomic_load(&p->husks);
   uint64_t queued = conc_tasks_count(&p->tasks);
@@ -508,18 +546,27 @@ apr_status_t conc_pool_join(conc_pool *p, conc_parker *self,
   return APR_SUCCESS;
 }
 
-/* A future whose task will not run: failed with the pool's 'why'. */
-static void fail_one(conc_pool *p, conc_future *f) {
+/* A future whose task will not run. */
+static void fail_one(conc_pool *p, conc_future *f, conc_msg *why) {
   conc_msg copy;
   if (conc_future_start(f, NULL)) {
     conc_msg task = conc_msg_take(&f->msg);
-    if (conc_msg_copy(&copy, &p->why) != APR_SUCCESS)
+    if (conc_msg_copy(&copy, why) != APR_SUCCESS)
       copy = (conc_msg){0};
+    count_failed(p);
     conc_future_finish(f, CONC_FUTURE_FAILED, &copy);
     conc_msg_fini(&task);
     atomic_fetch_add(&p->husks, 1);
   }
   skip(p, f);
+}
+
+void conc_pool_fail_queued(conc_pool *p, conc_msg *why) {
+  conc_future *f;
+  uint64_t n = conc_tasks_count(&p->tasks);
+  while (n-- > 0 && (f = conc_tasks_take(&p->tasks)) != NULL)
+    fail_one(p, f, why);
+  conc_msg_fini(why);
 }
 
 void conc_pool_break(conc_pool *p, conc_msg *why) {
@@ -534,7 +581,7 @@ void conc_pool_break(conc_pool *p, conc_msg *why) {
     atomic_store(&p->broken, 1);
   close_tasks(p);
   while ((f = conc_tasks_take(&p->tasks)) != NULL)
-    fail_one(p, f);
+    fail_one(p, f, &p->why);
 }
 
 void conc_pool_hurry(conc_pool *p, conc_pool_pace pace) {

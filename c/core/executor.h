@@ -65,6 +65,7 @@ struct conc_worker {
   void *arg;                 /* [o] of the layer above */
   conc_worker *prev, *next;  /* [l] */
   bool gone;                 /* [o] it is not counted any more */
+  bool disabled;             /* [o] */
   conc_time hired;           /* [c] */
   _Atomic int64_t startup;   /* [a] ns from then until it took work */
   _Atomic int64_t waited;    /* [a] ns without a task */
@@ -129,6 +130,18 @@ void conc_worker_ended(conc_worker *w, conc_future_state how);
 bool conc_worker_retire(conc_worker *w);
 /* Leave, and have a new one do what is left; false: there is none to be had. */
 bool conc_worker_replace(conc_worker *w);
+/* Leave in any case, if others are there to do what is left. */
+bool conc_worker_resign(conc_worker *w);
+/*
+ * It lacks what it needs to run tasks, and goes on trying; or it has it now.
+ * conc_pool_disabled: that is so for every worker, so nobody runs any.
+ */
+void conc_worker_disable(conc_worker *w);
+void conc_worker_enable(conc_worker *w);
+bool conc_pool_disabled(const conc_pool *p);
+/* Fail what is queued now; what comes later is tried anew.  'why' (error value,
+   traceback) is taken. */
+void conc_pool_fail_queued(conc_pool *p, conc_msg *why);
 
 /* A task of this pool has been run by somebody else. */
 void conc_pool_ran(conc_pool *p, conc_future_state how);

@@ -46,6 +46,20 @@ done:
   lua_settop(L, top - 1);
 }
 
+/* (status) */
+static int fail(lua_State *L) {
+  return lc_fail(L, (apr_status_t)lua_tointeger(L, 1));
+}
+
+void lc_pack_status(lua_State *L, apr_status_t st, conc_msg *m) {
+  lua_pushcfunction(L, fail);
+  lua_pushinteger(L, st);
+  (void)lua_pcall(L, 1, 1, 0);
+  lua_pushliteral(L, "");
+  lc_pack_failure(L, -2, m);
+  lua_pop(L, 1);
+}
+
 void lc_push_failure(lua_State *L, conc_msg *why) {
   int top = lua_gettop(L);
   luaL_checkstack(L, 8, NULL);

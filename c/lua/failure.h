@@ -22,6 +22,9 @@
  */
 void lc_pack_failure(lua_State *L, int idx, conc_msg *m);
 
+/* The same for the error that lc_fail makes of a status. */
+void lc_pack_status(lua_State *L, apr_status_t st, conc_msg *m);
+
 /* Push error value and traceback of a failure, which stays as it is. */
 void lc_push_failure(lua_State *L, conc_msg *why);
 

@@ -117,7 +117,7 @@ static apr_status_t push(lc_keeper *k, conc_msg *m, uint8_t tag) {
 
 /* A task that was taken goes into the lane. */
 static void give(lc_keeper *k, conc_future *f) {
-  char text[120];
+  conc_msg why;
   conc_lane_head *head = head_of(f);
   bool alone = head->timeout >= 0;
   unsigned slot = put_in_slot(k, f);
@@ -131,10 +131,12 @@ static void give(lc_keeper *k, conc_future *f) {
   k->drain = alone;
   if (st == APR_SUCCESS)
     st = push(k, &f->msg, f->kind);
-  if (st == APR_SUCCESS)
+  if (st == APR_SUCCESS) {
     k->given++;
-  else
-    lc_keeper_fail(k, slot, "Error", apr_strerror(st, text, sizeof text));
+    return;
+  }
+  lc_pack_status(k->L, st, &why);
+  lc_keeper_finish(k, slot, CONC_FUTURE_FAILED, &why);
 }
 
 /* How many may be in flight now. */
@@ -210,7 +212,8 @@ static void learn(lc_keeper *k, int64_t ns, conc_future *f) {
 static void begin(lc_keeper *k, const conc_item *item) {
   conc_msg why;
   k->ready = item->tag == CONC_LANE_READY;
-  k->stillborn = 0;
+  k->misses = 0;
+  conc_worker_enable(k->w);
   atomic_store(&k->w->startup, conc_sys_now() - k->w->hired);
   if (k->ready || conc_lane_decode(&why, item) != APR_SUCCESS)
     return;
@@ -310,6 +313,8 @@ static void work(lc_keeper *k) {
       lc_keeper_dismiss(k);
     if (k->lane == NULL && (conc_pool_over(k->p) || !lc_keeper_hire(k)))
       return;
+    if (k->lane == NULL)
+      continue;
     apr_status_t st = k->ready ? fill(k) : APR_SUCCESS;
     if (st == CONC_CLOSED && k->n == 0)
       return;
@@ -329,8 +334,11 @@ void lc_keeper_work(conc_worker *w, void *prepared) {
   t->arg = w;
   if (L == NULL) {
     conc_msg why;
-    (void)conc_msg_make(&why, nomem, sizeof nomem - 1, NULL, 0);
-    conc_pool_break(w->pool, &why);
+    while (!conc_worker_resign(w) && !conc_worker_retire(w) &&
+           !conc_pool_over(w->pool)) {
+      (void)conc_msg_make(&why, nomem, sizeof nomem - 1, NULL, 0);
+      conc_pool_fail_queued(w->pool, &why);
+    }
     return;
   }
   lc_keeper k = {

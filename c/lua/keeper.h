@@ -41,7 +41,7 @@ typedef struct lc_keeper {
   uint32_t window;                  /* how many may be */
   int64_t average;                  /* ns a task takes */
   uint64_t given;                   /* tasks to this process */
-  unsigned stillborn;               /* processes in a row that did not begin */
+  unsigned misses;                  /* processes in a row that did not begin */
   bool ready;                       /* the process has begun */
   bool drain;                       /* the next task wants to be alone */
   bool failed;                      /* its initializer has */
@@ -69,7 +69,12 @@ void lc_keeper_deliver(lc_keeper *k, const conc_item *item);
 /* Is any task in flight to end? */
 bool lc_keeper_is_asked(const lc_keeper *k);
 
-/* Start a process; false: the pool is broken. */
+/*
+ * Start a process, or find out why not.  Then other workers do what there is,
+ * and this one tries again after a while; when no worker has a process, and
+ * none can be had for some tries, what is queued fails.  False: leave, as there
+ * is nothing to do.
+ */
 bool lc_keeper_hire(lc_keeper *k);
 /* The process has died. */
 void lc_keeper_lost(lc_keeper *k);

@@ -5,15 +5,16 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "lua/callback.h"
 #include "lua/failure.h"
 #include "lua/lexecutor.h"
 #include "lua/state.h"
 #include "lua/worker.h"
 #include "wait/lot.h"
 
-/* Processes that die before they can work, one after the other, until the pool
-   is given up. */
-enum { STILLBORN = 10 };
+/* Tries to get a process until the tasks are told, and ns between two, twice as
+   much each time up to a limit. */
+enum { TRIES = 6, PAUSE = 10000000, LONGEST = 250000000 };
 
 /* ---- The start ---- */
 
@@ -71,11 +72,12 @@ static void let_go(lc_keeper *k) {
 }
 
 static void await_end(lc_keeper *k);
+static void break_pool(lc_keeper *k, const char *text);
 
-bool lc_keeper_hire(lc_keeper *k) {
+/* True: a process was started.  Otherwise why not is on the top. */
+static bool try_to_hire(lc_keeper *k) {
   lua_State *L = k->L;
   char text[120];
-  lua_settop(L, 0);
   lua_pushcfunction(L, start_process);
   lua_pushlightuserdata(L, k);
   if (lua_pcall(L, 1, 0, 0) == LUA_OK) {
@@ -85,17 +87,63 @@ bool lc_keeper_hire(lc_keeper *k) {
       return true;
     lua_pushstring(L, apr_strerror(st, text, sizeof text));
   }
+  lua_gc(L, LUA_GCCOLLECT);
   if (k->process != NULL &&
       atomic_load(&k->process->stage) >= CONC_PROCESS_STARTED) {
     (void)conc_process_signal(k->process, CONC_KILL);
     await_end(k);
   }
   let_go(k);
-  if (!lc_keeper_hurried(k)) {
-    lc_break_pool(L, k->p, "a worker process cannot be started");
-    conc_pool_hurry(k->p, CONC_HASTE);
-  }
   return false;
+}
+
+/* The reason is on the top: no worker has a process. */
+static void give_up(lc_keeper *k) {
+  conc_msg why;
+  if (k->conf->on_death) {
+    break_pool(k, "no worker process can be started");
+    return;
+  }
+  lc_pack_broken(k->L, "BrokenExecutor", "no worker process can be started",
+                 &why);
+  conc_pool_fail_queued(k->p, &why);
+}
+
+/* There is no process; why is on the top, and is popped. */
+static void missed(lc_keeper *k) {
+  if (k->misses < TRIES)
+    k->misses++;
+  if (k->misses == TRIES)
+    conc_worker_disable(k->w);
+  if (conc_pool_disabled(k->p))
+    give_up(k);
+  lua_settop(k->L, 0);
+}
+
+static void pause_after_miss(lc_keeper *k) {
+  conc_word never = 0;
+  int64_t ns = (int64_t)PAUSE << (k->misses - 1);
+  conc_time until = conc_sys_now() + (ns < LONGEST ? ns : LONGEST);
+  apr_status_t st = APR_SUCCESS;
+  while (!APR_STATUS_IS_TIMEUP(st) && !lc_keeper_hurried(k)) {
+    st = conc_wait(&never, 0, lc_idle(k->S), until);
+    if (st == CONC_INTERRUPTED)
+      lc_attend(k->L, k->S);
+    else if (st == CONC_CANCELLED)
+      atomic_store(&k->S->self->cancel, 0);
+  }
+}
+
+bool lc_keeper_hire(lc_keeper *k) {
+  lua_settop(k->L, 0);
+  if (k->misses > 0) {
+    if (conc_worker_retire(k->w))
+      return false;
+    pause_after_miss(k);
+  }
+  if (!lc_keeper_hurried(k) && !try_to_hire(k))
+    missed(k);
+  return true;
 }
 
 /* ---- The end ---- */
@@ -191,8 +239,8 @@ static void push_death(lc_keeper *k) {
   (void)lua_pcall(k->L, 1, 1, 0);
 }
 
-static void break_by_death(lc_keeper *k, const char *text) {
-  push_death(k);
+/* The reason is on the top, and is popped. */
+static void break_pool(lc_keeper *k, const char *text) {
   lc_break_pool(k->L, k->p, text);
   conc_pool_hurry(k->p, CONC_HASTE);
 }
@@ -230,10 +278,13 @@ void lc_keeper_lost(lc_keeper *k) {
   for (unsigned i = 0; i < KEEPER_SLOTS; i++)
     if (k->slots[i] != NULL)
       judge(k, i);
-  if (!k->failed && k->conf->on_death && accident)
-    break_by_death(k, "a worker process died");
-  else if (!k->failed && !k->ready && ++k->stillborn == STILLBORN)
-    break_by_death(k, "worker processes die before they can work");
+  if (!k->failed && (!k->ready || (k->conf->on_death && accident))) {
+    push_death(k);
+    if (k->conf->on_death)
+      break_pool(k, "a worker process died");
+    else
+      missed(k);
+  }
   if (lc_keeper_hurried(k))
     lc_keeper_abort(k);
   else

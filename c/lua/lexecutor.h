@@ -23,6 +23,11 @@ int lc_push_init(lua_State *L, int initializer, int initargs);
  */
 void lc_break_pool(lua_State *L, conc_pool *p, const char *text);
 
+/* The error on the top (which is popped) as the cause of one of class 'cls' with
+   that text; *why becomes that as a future's error. */
+void lc_pack_broken(lua_State *L, const char *cls, const char *text,
+                    conc_msg *why);
+
 /* Methods of both kinds. */
 int lc_submit_task(lua_State *L);
 /* The options of submit_with at 2 become timeout, retries and name there. */

@@ -23,19 +23,15 @@ static int set_up(lua_State *L) {
   return 0;
 }
 
-/* (cause, pool, text) */
+/* (cause, class, text) */
 static int make_broken(lua_State *L) {
-  const conc_pool *p = lua_touserdata(L, 2);
-  lc_pusherror(L,
-               conc_pool_conf_of(p)->processes ? "BrokenProcessPool"
-                                               : "BrokenThreadPool",
-               lua_tostring(L, 3));
+  lc_pusherror(L, lua_tostring(L, 2), lua_tostring(L, 3));
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "cause");
   return 1;
 }
 
-/* (message, cause, pool, text, as text): the same, packed, with the text of its
+/* (message, cause, class, text, as text): the same, packed, with the text of its
    cause in need */
 static int pack_broken(lua_State *L) {
   conc_msg *m = lua_touserdata(L, 1);
@@ -56,25 +52,33 @@ static int pack_broken(lua_State *L) {
   return 0;
 }
 
-void lc_break_pool(lua_State *L, conc_pool *p, const char *text) {
-  conc_msg why = {0};
+void lc_pack_broken(lua_State *L, const char *cls, const char *text,
+                    conc_msg *why) {
   int err = lua_gettop(L);
-  for (int as_text = 0; as_text < 2 && why.size == 0; as_text++) {
+  *why = (conc_msg){0};
+  for (int as_text = 0; as_text < 2 && why->size == 0; as_text++) {
     lua_pushcfunction(L, pack_broken);
-    lua_pushlightuserdata(L, &why);
+    lua_pushlightuserdata(L, why);
     lua_pushvalue(L, err);
-    lua_pushlightuserdata(L, p);
+    lua_pushstring(L, cls);
     lua_pushstring(L, text);
     lua_pushboolean(L, as_text);
     if (lua_pcall(L, 5, 0, 0) != LUA_OK)
       lua_settop(L, err);
   }
-  if (why.size == 0) {
+  if (why->size == 0) {
     lua_pushliteral(L, "");
-    lc_pack_failure(L, err, &why);
+    lc_pack_failure(L, err, why);
   }
-  conc_pool_break(p, &why);
   lua_settop(L, err - 1);
+}
+
+void lc_break_pool(lua_State *L, conc_pool *p, const char *text) {
+  conc_msg why;
+  bool processes = conc_pool_conf_of(p)->processes;
+  lc_pack_broken(L, processes ? "BrokenProcessPool" : "BrokenThreadPool", text,
+                 &why);
+  conc_pool_break(p, &why);
 }
 
 static bool begin(lua_State *L, conc_worker *w) {

@@ -60,7 +60,6 @@ static apr_status_t send_message(conc_lane *lane, const conc_lane_head *head,
    executor would wait for ever: then the process ends. */
 static void answer(lua_State *L, conc_lane *lane, const conc_lane_head *head,
                    conc_future *f) {
-  char text[160];
   conc_msg why;
   lc_state *S = lc_open(L);
   conc_future_state how = conc_future_is(f);
@@ -68,13 +67,14 @@ static void answer(lua_State *L, conc_lane *lane, const conc_lane_head *head,
                                  &f->msg, S->self);
   if (st == APR_SUCCESS)
     return;
-  if (st == CONC_MISUSE)
+  if (st == CONC_MISUSE) {
     lua_pushliteral(L, "result: holds what cannot leave the process");
-  else
-    lua_pushstring(L, apr_strerror(st, text, sizeof text));
-  lua_pushliteral(L, "");
-  lc_pack_failure(L, -2, &why);
-  lua_pop(L, 1);
+    lua_pushliteral(L, "");
+    lc_pack_failure(L, -2, &why);
+    lua_pop(L, 1);
+  } else {
+    lc_pack_status(L, st, &why);
+  }
   st = send_message(lane, head, CONC_LANE_ENDED + CONC_FUTURE_FAILED, &why,
                     S->self);
   conc_msg_fini(&why);
