@@ -103,8 +103,9 @@ BENCHES := $(patsubst %.c,$B/%$(EXE),$(wildcard bench/*.c))
 MODELS := $(wildcard spec/models/*.pml)
 C_STYLE := $(wildcard c/*/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] bench/*.[ch])
 
-# Say 'CC file' instead of the whole command, unless V=1.
-brief = $(if $(V),,@echo '  $1';)
+# Say 'CC file' instead of the whole command, unless V=1; nothing with -s.
+SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))
+brief = $(if $(V),,@$(if $(SILENT),,echo '  $1';))
 
 all: $(CORE) $(CONC_LUA)
 
@@ -196,7 +197,9 @@ $B/alone.so: Makefile
 	  '__attribute__((constructor)) static void alone(void)' \
 	  '{ unsetenv("LD_PRELOAD"); }' | $(CC) -shared -fPIC -o $@ -x c -
 
-env: all
+# What is built on the way is told elsewhere: the shell is to run the rest.
+env:
+	@$(MAKE) all >&2
 	@echo 'export LUA_PATH="$(OUR_PATH);$${LUA_PATH:-;}"'
 	@echo 'export LUA_CPATH="$(OUR_CPATH);$${LUA_CPATH:-;}"'
 	@echo 'export PATH="$(CURDIR)/$B/bin:$$PATH"'
