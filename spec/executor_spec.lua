@@ -478,6 +478,32 @@ describe("A ThreadPoolExecutor", function()
     ex:shutdown()
   end)
 
+  -- A task that sees the main thread in 'method', tells so and goes on.
+  local function interrupted_in(method, go_on)
+    return helper.interrupted(([[
+      local futures = require "conc.futures"
+      local function task()
+        local left <close> = setmetatable({}, {__close = function() print "left" end})
+        repeat until require "conc".dump():find "MainThread[^\n]* waits in '%s'"
+        io.stdout:write "waiting\n"
+        io.stdout:flush()
+        %s
+      end
+      local ex <close> = futures.ThreadPoolExecutor(2)
+      local f = ex:submit(task)
+      for _ = 1, 5 do ex:submit(function() require "conc".sleep(1000) end) end
+      f:%s()]]):format(method, go_on, method))
+  end
+
+  it("ends its tasks when Ctrl-C ends the scope that has it", function()
+    for _, go_on in ipairs {'require "conc".sleep(1000)', "while true do end"} do
+      local lines = table.concat(interrupted_in("result", go_on), "\n")
+      assert.matches("interrupted!", lines)
+      assert.matches("left", lines)
+      assert.is_nil(lines:find "nobody looked")
+    end
+  end)
+
   it("leaves nothing behind when there is no memory for it", function()
     assert.is_true(helper.fail_each(function() return Executor(1) end) >= 3)
     local ex <close> = Executor(1)

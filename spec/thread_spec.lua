@@ -157,6 +157,28 @@ describe("A Thread", function()
     collectgarbage()
     go:set()
   end)
+
+  it("is not waited for by a program that Ctrl-C ends", function()
+    for _, go_on in ipairs {'require "conc".sleep(1000)', "while true do end"} do
+      local lines = helper.interrupted(([[
+        threading.Thread {target = function()
+          repeat until require "conc".dump():find "MainThread[^\n]* waits in 'join'"
+          io.stdout:write "waiting\n"
+          io.stdout:flush()
+          %s
+        end}:start():join()]]):format(go_on))
+      assert.matches("interrupted!", table.concat(lines, "\n"))
+    end
+  end)
+
+  it("is waited for when the program catches that and goes on", function()
+    assert.same({"interrupted!", "nil\ttimeout", "done"}, helper.interrupted [[
+      local threading, go = require "conc.threading", require "conc.queue".Queue()
+      local t = threading.Thread {target = function(q) q:get(); print "done" end, args = {go}}:start()
+      interrupted(t.join, t)
+      print(t:join(0))
+      go:put(true)]])
+  end)
 end)
 
 describe("Thread:join", function()

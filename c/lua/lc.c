@@ -383,6 +383,7 @@ conc_parker *lc_self(lua_State *L) {
   if (lc_has_news(S))
     lc_attend(L, S);
   S->running = L;
+  S->interrupted = false;
   return S->self;
 }
 
@@ -413,8 +414,10 @@ static void run_hook(lua_State *L, lc_state *S) {
     lua_sethook(main, NULL, 0, 0);
     lua_sethook(L, hook, mask, count);
   }
+  S->interrupted = true;
   lua_pushcfunction(L, nothing);
   lua_call(L, 0, 0);
+  S->interrupted = false;
   if (L != main) {
     lua_sethook(L, own, ownmask, owncount);
     lua_sethook(main, hook, mask, count);

@@ -167,9 +167,22 @@ int lc_shut_down(lua_State *L) {
                      lc_optboolean(L, 3, "cancel_futures", false));
 }
 
-/* leaving the scope of a <close> variable: shutdown{wait = true} */
+/*
+ * Leaving the scope of a <close> variable: shutdown{wait = true}.  When Ctrl-C
+ * ends the scope, its tasks are not waited for, but ended too, and so is what
+ * the error meets on its further way.
+ */
 int lc_close_executor(lua_State *L) {
-  return do_shutdown(L, lc_checkexecutor(L)->pool, true, false);
+  conc_pool *p = lc_checkexecutor(L)->pool;
+  lc_state *S = lc_get(L);
+  bool interrupted = S->interrupted && !lua_isnoneornil(L, 2);
+  if (interrupted) {
+    conc_pool_shutdown(p, true);
+    conc_pool_hurry(p, CONC_HURRY);
+  }
+  (void)do_shutdown(L, p, true, interrupted);
+  S->interrupted = interrupted;
+  return 0;
 }
 
 /* ex:max_workers() */

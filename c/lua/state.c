@@ -28,8 +28,9 @@ static int state_gc(lua_State *L) {
     S->inbox = NULL;
   }
   if (self != NULL && !S->worker) {
-    conc_time end =
-      S->close_limit < 0 ? CONC_FOREVER : conc_after(S->close_limit);
+    conc_time end = S->interrupted       ? CONC_NOW
+                    : S->close_limit < 0 ? CONC_FOREVER
+                                         : conc_after(S->close_limit);
     conc_root_close(S->root, self, end, GRACE);
     lc_brood_close(S, self, end, GRACE);
     conc_sname_close(S->root);

@@ -33,6 +33,7 @@ struct lc_state {
   conc_obj *env;            /* what workers started here begin with, or NULL */
   double close_limit;       /* see conc.h */
   bool worker;              /* made by conc, not by a host */
+  bool interrupted;         /* Ctrl-C ended the last wait here */
   bool serving;             /* runs tasks of another process */
   bool packing;             /* 'packer' is in use */
   uint64_t tid;             /* of the thread that opened it */

@@ -81,12 +81,18 @@ static int do_task(lua_State *L) {
   return 0;
 }
 
+/* The whole executor is to end at once, see lc_close_executor. */
+static bool is_hurried(const lc_state *S) {
+  return S->pooled != NULL &&
+         conc_pool_hurried(S->pooled->pool) != CONC_LEISURE;
+}
+
 /* It ended with the error on the top of the stack. */
 static conc_future_state fail(lua_State *L, lc_task *t) {
   int err = lua_gettop(L);
   conc_msg_fini(&t->msg);
-  if (t->told && (conc_future_asked(t->future) & CONC_ASK_CANCEL) != 0 &&
-      lc_iserror(L, err, "CancelledError"))
+  bool asked = t->told && (conc_future_asked(t->future) & CONC_ASK_CANCEL) != 0;
+  if ((asked || is_hurried(t->state)) && lc_iserror(L, err, "CancelledError"))
     return CONC_FUTURE_CANCELLED;
   lc_push_traceback(L);
   lc_pack_failure(L, err, &t->msg);
@@ -105,7 +111,7 @@ static void remind(lc_state *S) {
 /* No cancellation of a task that has ended is left for the next one. */
 static void forget_asking(lc_state *S) {
   atomic_store(&S->self->cancel, 0);
-  if (conc_root_cancelled(S->root))
+  if (conc_root_cancelled(S->root) || is_hurried(S))
     conc_parker_cancel(S->self);
 }
 
@@ -210,7 +216,7 @@ void lc_cancelled(lua_State *L, lc_state *S) {
       lc_throw(L, "TimeoutError", "the task ran for longer than its timeout");
     lc_throw(L, "CancelledError", "the task was cancelled");
   }
-  if (t == NULL || conc_root_cancelled(S->root))
+  if (t == NULL || conc_root_cancelled(S->root) || is_hurried(S))
     lc_throw(L, "CancelledError", "cancelled");
 }
 
