@@ -174,7 +174,8 @@ describe("A Thread", function()
   it("is waited for when the program catches that and goes on", function()
     assert.same({"interrupted!", "nil\ttimeout", "done"}, helper.interrupted [[
       local threading, go = require "conc.threading", require "conc.queue".Queue()
-      local t = threading.Thread {target = function(q) q:get(); print "done" end, args = {go}}:start()
+      local function work(q) q:get(); print "done" end
+      local t = threading.Thread {target = work, args = {go}}:start()
       interrupted(t.join, t)
       print(t:join(0))
       go:put(true)]])
