@@ -46,6 +46,7 @@ static apr_status_t enter_next(conc_ring *r, conc_chunk *from, uint64_t next) {
   if (from != NULL)
     from->end = pos;
   conc_step();
+  conc_world_tell();
   atomic_store(&r->put_at, next);
   conc_step();
   return APR_SUCCESS;

@@ -96,10 +96,12 @@ static apr_status_t fetch_locked(conc_ring *r, conc_item *item) {
     bool closed = false;
     if (empty_locked(r, head, &closed))
       return closed ? CONC_CLOSED : APR_EAGAIN;
+    conc_world_hear();
     st = take_locked(r, &head, item);
     if (st != APR_SUCCESS && !APR_STATUS_IS_ENOENT(st))
       return st;
     conc_step();
+    conc_world_tell();
     atomic_store(&r->head, head);
     if (st == APR_SUCCESS)
       return st;

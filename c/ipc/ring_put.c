@@ -105,6 +105,7 @@ static apr_status_t append_locked(conc_ring *r, const conc_load *l,
   else
     write_inline(m, l);
   conc_step();
+  conc_world_tell();
   atomic_store(&r->tail, conc_position_step(tail, 1, pad + need));
   conc_step();
   if (parcel != NULL)

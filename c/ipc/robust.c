@@ -35,6 +35,10 @@
 
 enum { AWAITED = CONC_ROBUST_AWAITED, STARVED = CONC_ROBUST_STARVED };
 
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+char conc_world;
+#endif
+
 /* Waiting for longer than this and losing once more is starving. */
 static const int64_t PATIENCE = 1000000;
 
@@ -166,10 +170,8 @@ static apr_status_t acquire_slowly(struct effort *e, conc_parker *self,
   return APR_SUCCESS;
 }
 
-apr_status_t conc_robust_acquire(conc_word *w, conc_parker *self,
-                                 conc_time deadline) {
-  if (conc_robust_try(w))
-    return APR_SUCCESS;
+static apr_status_t acquire(conc_word *w, conc_parker *self,
+                            conc_time deadline) {
   if (deadline == CONC_NOW)
     return try_only(w);
   struct effort e = {.word = w};
@@ -177,6 +179,15 @@ apr_status_t conc_robust_acquire(conc_word *w, conc_parker *self,
     return APR_SUCCESS;
   e.since = conc_sys_now();
   return acquire_slowly(&e, self, deadline);
+}
+
+apr_status_t conc_robust_acquire(conc_word *w, conc_parker *self,
+                                 conc_time deadline) {
+  if (conc_robust_try(w))
+    return APR_SUCCESS;
+  apr_status_t st = acquire(w, self, deadline);
+  conc_world_hear();
+  return st;
 }
 
 apr_status_t conc_robust_hand_over(conc_word *w) {

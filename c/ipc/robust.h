@@ -15,6 +15,7 @@
 
 #include "base/status.h"
 #include "ipc/heap.h"
+#include "ipc/world.h"
 #include "wait/parker.h"
 
 enum {
@@ -32,8 +33,11 @@ static inline uint32_t conc_robust_mine(void) {
 static inline bool conc_robust_try(conc_word *w) {
   uint32_t v = 0;
   /* Acquire: pairs with the release of whoever held it before. */
-  return atomic_compare_exchange_strong_explicit(
+  bool free = atomic_compare_exchange_strong_explicit(
     w, &v, conc_robust_mine(), memory_order_acquire, memory_order_relaxed);
+  if (free)
+    conc_world_hear();
+  return free;
 }
 
 /*
@@ -51,6 +55,7 @@ apr_status_t conc_robust_hand_over(conc_word *w);
 /* Free the latch.  CONC_MISUSE: nobody holds it, and nothing was done. */
 static inline apr_status_t conc_robust_release(conc_word *w) {
   uint32_t v = conc_robust_mine();
+  conc_world_tell();
   /* Release: the next holder sees what this one wrote. */
   if (atomic_compare_exchange_strong_explicit(w, &v, 0, memory_order_release,
                                               memory_order_relaxed))
