@@ -358,9 +358,16 @@ describe("A worker process that dies", function()
   it("is killed when its task takes longer than its timeout", function()
     local ex <close> = Executor(1)
     local pid = ex:submit(my_pid):result()
-    local f = ex:submit_with({timeout = 0.05}, function() while true do end end) -- luacheck: ignore
-    local after = ex:submit(my_pid)
-    assert.is_true(conc.Error.is(error_of(f), "TimeoutError"))
+    local began = multiprocessing.Event()
+    local after
+    repeat -- a busy machine may not have begun it by then: no reason to kill
+      local f = ex:submit_with({timeout = 0.05}, function(e)
+        e:set()
+        while true do end -- luacheck: ignore
+      end, began)
+      after = ex:submit(my_pid)
+      assert.is_true(conc.Error.is(error_of(f), "TimeoutError"))
+    until began:is_set()
     assert.are_not.equal(pid, after:result(helper.patience))
     assert.equal(1, ex:submit_with({timeout = helper.patience}, echo, 1):result())
   end)
@@ -394,17 +401,22 @@ describe("A worker process that dies", function()
   it("leaves nothing behind, however many die #stress", function()
     local rounds = helper.scale(200)
     local ex <close> = Executor(3)
-    local stop = threading.Event()
-    local finish = helper.thread(function(over)
-      local mp = require "conc.multiprocessing"
-      while not over:wait(0.02) do
+    -- Two deaths a round: a machine that is too slow to start a process between
+    -- two deaths would find that workers die before they can work.
+    local deaths = queue.Queue()
+    local finish = helper.thread(function(q)
+      local mp, sleep = require "conc.multiprocessing", require "conc".sleep
+      for wait in q:items() do
+        sleep(wait)
         local children = mp.active_children()
         if #children > 0 then children[math.random(#children)]:kill() end
       end
-    end, stop)
+    end, deaths)
+    local _ <close> = setmetatable({}, {__close = function() deaths:shutdown() end})
     local sum, died = 0, 0
     for _ = 1, rounds do
       local list = {}
+      for _ = 1, 2 do deaths:put(math.random() * 0.02) end
       for i = 1, 500 do list[i] = ex:submit_with({retries = i % 2 * 1000}, echo, i) end
       for i = 1, 500 do
         local ok, r = pcall(list[i].result, list[i], helper.patience)
@@ -417,7 +429,7 @@ describe("A worker process that dies", function()
         end
       end
     end
-    stop:set()
+    deaths:shutdown()
     finish()
     assert.equal(500 * rounds, sum + died)
   end)

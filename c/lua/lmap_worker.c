@@ -56,16 +56,22 @@ static void set_values(lua_State *L, int odd, lua_Integer k, int top) {
   set_odd(L, odd, k);
 }
 
-/* Call for item k; put what it returns where it belongs. */
-static void do_item(lua_State *L, int handler, lua_Integer k) {
+/*
+ * Call for item k; put what it returns where it belongs.  A chunk that is told
+ * to stop ends with the item, also if that has caught what it was told.
+ */
+static void do_item(lua_State *L, const lc_state *S, int handler,
+                    lua_Integer k) {
   int results = handler + 1, odd = handler + 2, top = lua_gettop(L);
   if ((lua_tointeger(L, FLAGS) & LC_MAP_STAR) != 0)
     lua_pushcfunction(L, call_star);
   lua_pushvalue(L, FN);
   lua_pushvalue(L, ITEMS + (int)k - 1);
   int status = lua_pcall(L, lua_gettop(L) - top - 1, LUA_MULTRET, handler);
-  if (status != LUA_OK && lc_was_stopped(L))
+  if (status != LUA_OK && lc_must_end(L))
     lua_error(L);
+  if (S->task->told)
+    lc_end_here(L);
   if (status != LUA_OK)
     set_error(L, odd, k);
   else if (lua_gettop(L) == top + 1)
@@ -191,7 +197,7 @@ void lc_do_chunk(lua_State *L, int n, conc_msg *result) {
   lua_pushnil(L); /* how many, how long */
   lua_pushnil(L);
   while (k < count) {
-    do_item(L, handler, ++k);
+    do_item(L, S, handler, ++k);
     if (whole || !is_long(S, k, count))
       continue;
     whole = true;

@@ -199,6 +199,21 @@ bool lc_was_stopped(lua_State *L) {
   return S->task != NULL && S->task->told;
 }
 
+bool lc_must_end(lua_State *L) {
+  const lc_state *S = lc_open(L);
+  return lc_was_stopped(L) || conc_root_cancelled(S->root);
+}
+
+int lc_end_here(lua_State *L) {
+  const lc_task *t = lc_open(L)->task;
+  if (t == NULL || !t->told)
+    lc_throw(L, "CancelledError", "cancelled");
+  if ((conc_future_asked(t->future) & CONC_ASK_CANCEL) == 0)
+    lc_throw(L, "TimeoutError", "the task ran for longer than its timeout");
+  lc_throw(L, "CancelledError", "the task was cancelled");
+  return 0;
+}
+
 void lc_tell_again(lua_State *L, bool before) {
   lc_state *S = lc_open(L);
   if (before || !lc_was_stopped(L))
@@ -212,9 +227,7 @@ void lc_cancelled(lua_State *L, lc_state *S) {
   atomic_store(&S->self->cancel, 0); /* it is delivered once */
   if (lc_is_asked(S)) {
     t->told = true;
-    if ((conc_future_asked(t->future) & CONC_ASK_CANCEL) == 0)
-      lc_throw(L, "TimeoutError", "the task ran for longer than its timeout");
-    lc_throw(L, "CancelledError", "the task was cancelled");
+    lc_end_here(L);
   }
   if (t == NULL || conc_root_cancelled(S->root) || is_hurried(S))
     lc_throw(L, "CancelledError", "cancelled");

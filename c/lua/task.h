@@ -51,6 +51,13 @@ void lc_run_here(lua_State *L, conc_pool *p, conc_future *f);
 void lc_cancelled(lua_State *L, lc_state *S);
 /* Was the running task told to stop?  Then what it caught is that. */
 bool lc_was_stopped(lua_State *L);
+/*
+ * Is what the running task does to end here, since it was told to stop, or all
+ * threads of the family were?
+ */
+bool lc_must_end(lua_State *L);
+/* Raise once more what the running task was told. */
+int lc_end_here(lua_State *L);
 /* What ended with an error was not the task itself but a callback that it ran:
    if it was told there, and had not been told before, it will be told again. */
 void lc_tell_again(lua_State *L, bool before);

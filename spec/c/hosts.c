@@ -9,6 +9,7 @@
 #include <lua.h>
 #include <lualib.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,7 @@
 
 #include "base/object.h"
 #include "check.h"
+#include "include/conc.h"
 #include "lua/module.h"
 
 enum { WATCHDOG = 300, HOSTS = 8 };
@@ -392,6 +394,42 @@ static const char *const task =
   "d.b = {d.a}\n"
   "assert(d.b[1] == 1)\n";
 
+/* ---- A host that does not wait ---- */
+
+static atomic_int items;
+
+static int count_item(lua_State *L) {
+  atomic_fetch_add(&items, 1);
+  lua_settop(L, 0);
+  return 0;
+}
+
+static int add_counter(lua_State *L) {
+  lua_register(L, "count_item", count_item);
+  return 0;
+}
+
+/* A chunk of a map whose first item is cancelled does not go on with others. */
+static void test_close_limit(void) {
+  lua_State *L = host(all);
+  conc_set_state_opener(L, add_counter);
+  conc_set_close_limit(L, 0.01);
+  run(L, "local items = {}\n"
+         "for i = 1, 100 do items[i] = i end\n"
+         "local began = core.Semaphore(0)\n"
+         "ex = require 'conc.futures'.ThreadPoolExecutor(1)\n"
+         "ex:map(function()\n"
+         "  count_item()\n"
+         "  began:release()\n"
+         "  require 'conc'.sleep(100)\n"
+         "end, items, {chunksize = 100})\n"
+         "began:acquire()");
+  lua_close(L);
+  CHECK(atomic_load(&items) == 1);
+}
+
+/* ---- Little memory ---- */
+
 static int protected_task(lua_State *L) {
   lua_pushcfunction(L, open_all);
   lua_pushlightuserdata(L, (void *)(uintptr_t)all);
@@ -445,6 +483,7 @@ int main(void) {
                {"close joins grandchildren", test_close_joins_grandchildren},
                {"close wakes daemons", test_close_wakes_daemons},
                {"close with an executor", test_close_with_executor},
+               {"close with a limit", test_close_limit},
                {"memory", test_memory},
                {"close abandons", test_close_abandons}};
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
