@@ -1034,6 +1034,17 @@ describe("__conc_pack", function()
     assert.equal(4, r)
   end)
 
+  it("may return very many values", function()
+    for _, n in ipairs{20, 200, 100000} do
+      local args = {}
+      for i = 1, n do args[i] = i end
+      local o = setmetatable({}, {__conc_pack = function()
+        return "table:pack", table.unpack(args)
+      end})
+      assert.equal(n, journey(o).n)
+    end
+  end)
+
   it("raises in the sender what it raises", function()
     local q = queue.SimpleQueue()
     local o = setmetatable({}, {__conc_pack = function() error({"mine"}, 0) end})

@@ -5,10 +5,14 @@
 
 #include "lua/pack.h"
 
-/* (error value, traceback, message, text too) */
+/* (error value, traceback or nil, message) */
 static int pack(lua_State *L) {
   conc_msg *m = lua_touserdata(L, 3);
   lua_settop(L, 2);
+  if (lua_isnil(L, 2)) {
+    lua_pushliteral(L, "");
+    lua_replace(L, 2);
+  }
   if (lua_type(L, 1) == LUA_TSTRING)
     lua_pushnil(L);
   else
@@ -55,9 +59,20 @@ void lc_pack_status(lua_State *L, apr_status_t st, conc_msg *m) {
   lua_pushcfunction(L, fail);
   lua_pushinteger(L, st);
   (void)lua_pcall(L, 1, 1, 0);
-  lua_pushliteral(L, "");
+  lua_pushnil(L);
   lc_pack_failure(L, -2, m);
   lua_pop(L, 1);
+}
+
+static int push_string(lua_State *L) {
+  lua_pushstring(L, lua_touserdata(L, 1));
+  return 1;
+}
+
+void lc_push_text(lua_State *L, const char *text) {
+  lua_pushcfunction(L, push_string);
+  lua_pushlightuserdata(L, (void *)(uintptr_t)text);
+  (void)lua_pcall(L, 1, 1, 0);
 }
 
 void lc_push_failure(lua_State *L, conc_msg *why) {

@@ -16,14 +16,17 @@
 #include "lua/lc.h"
 
 /*
- * Pack the error value at 'idx' and the traceback on the top (which is popped)
- * into *m.  Never raises: what cannot travel or has no memory to is told by
- * less and less.
+ * Pack the error value at 'idx' and the traceback (or nil) on the top, which is
+ * popped, into *m.  Never raises: what cannot travel or has no memory to is told
+ * by less and less.
  */
 void lc_pack_failure(lua_State *L, int idx, conc_msg *m);
 
 /* The same for the error that lc_fail makes of a status. */
 void lc_pack_status(lua_State *L, apr_status_t st, conc_msg *m);
+
+/* Push the text, or an error value that says why not.  Never raises. */
+void lc_push_text(lua_State *L, const char *text);
 
 /* Push error value and traceback of a failure, which stays as it is. */
 void lc_push_failure(lua_State *L, conc_msg *why);

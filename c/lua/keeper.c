@@ -69,7 +69,7 @@ void lc_keeper_fail(lc_keeper *k, unsigned slot, const char *cls,
   lua_pushlightuserdata(L, (void *)cls);
   lua_pushlightuserdata(L, (void *)text);
   (void)lua_pcall(L, 2, 1, 0);
-  lua_pushliteral(L, "");
+  lua_pushnil(L);
   lc_pack_failure(L, -2, &why);
   lua_pop(L, 1);
   lc_keeper_finish(k, slot, CONC_FUTURE_FAILED, &why);
@@ -208,6 +208,13 @@ static void learn(lc_keeper *k, int64_t ns, conc_future *f) {
   }
 }
 
+/* (failure): its error value */
+static int push_error(lua_State *L) {
+  lc_push_failure(L, lua_touserdata(L, 1));
+  lua_pop(L, 1);
+  return 1;
+}
+
 /* The process has initialized itself, or failed to. */
 static void begin(lc_keeper *k, const conc_item *item) {
   conc_msg why;
@@ -218,8 +225,9 @@ static void begin(lc_keeper *k, const conc_item *item) {
   if (k->ready || conc_lane_decode(&why, item) != APR_SUCCESS)
     return;
   k->failed = true;
-  lc_push_failure(k->L, &why);
-  lua_pop(k->L, 1);
+  lua_pushcfunction(k->L, push_error);
+  lua_pushlightuserdata(k->L, &why);
+  (void)lua_pcall(k->L, 1, 1, 0); /* else: why it cannot be told */
   conc_msg_fini(&why);
   lc_break_pool(k->L, k->p, "the initializer of a worker failed");
   conc_pool_hurry(k->p, CONC_HASTE);

@@ -85,7 +85,7 @@ static bool try_to_hire(lc_keeper *k) {
     lua_gc(L, LUA_GCCOLLECT); /* so that the lane goes with the process */
     if (st == APR_SUCCESS)
       return true;
-    lua_pushstring(L, apr_strerror(st, text, sizeof text));
+    lc_push_text(L, apr_strerror(st, text, sizeof text));
   }
   lua_gc(L, LUA_GCCOLLECT);
   if (k->process != NULL &&
@@ -257,7 +257,7 @@ static void judge(lc_keeper *k, unsigned slot) {
     lc_keeper_return(k, slot);
   } else if (!k->conf->on_death) {
     push_death(k);
-    lua_pushliteral(k->L, "");
+    lua_pushnil(k->L);
     lc_pack_failure(k->L, -2, &why);
     lua_pop(k->L, 1);
     lc_keeper_finish(k, slot, CONC_FUTURE_FAILED, &why);

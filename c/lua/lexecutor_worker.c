@@ -25,7 +25,7 @@ static int set_up(lua_State *L) {
 
 /* (cause, class, text) */
 static int make_broken(lua_State *L) {
-  lc_pusherror(L, lua_tostring(L, 2), lua_tostring(L, 3));
+  lc_pusherror(L, lua_touserdata(L, 2), lua_touserdata(L, 3));
   lua_pushvalue(L, 1);
   lua_setfield(L, -2, "cause");
   return 1;
@@ -47,6 +47,10 @@ static int pack_broken(lua_State *L) {
   luaL_tolstring(L, -1, NULL);
   lua_insert(L, -2);
   lc_push_traceback(L);
+  if (lua_isnil(L, -1)) {
+    lua_pop(L, 1);
+    lua_pushliteral(L, "");
+  }
   lua_insert(L, -2); /* text, traceback, value */
   lc_pack(L, lua_gettop(L) - 2, lua_gettop(L), "error", m);
   return 0;
@@ -60,14 +64,14 @@ void lc_pack_broken(lua_State *L, const char *cls, const char *text,
     lua_pushcfunction(L, pack_broken);
     lua_pushlightuserdata(L, why);
     lua_pushvalue(L, err);
-    lua_pushstring(L, cls);
-    lua_pushstring(L, text);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)cls);
+    lua_pushlightuserdata(L, (void *)(uintptr_t)text);
     lua_pushboolean(L, as_text);
     if (lua_pcall(L, 5, 0, 0) != LUA_OK)
       lua_settop(L, err);
   }
   if (why->size == 0) {
-    lua_pushliteral(L, "");
+    lua_pushnil(L);
     lc_pack_failure(L, err, why);
   }
   lua_settop(L, err - 1);

@@ -178,8 +178,10 @@ static int get_with_priority(lua_State *L, conc_time deadline) {
   apr_status_t st = pop(L, q, &m, &p, deadline);
   if (st != APR_SUCCESS)
     return lc_outcome(L, st);
-  lc_push_priority(L, &p);
-  lc_drop_priority(&p);
+  if (!lc_push_priority(L, &p)) {
+    conc_msg_fini(&m);
+    return lua_error(L);
+  }
   int prio = lua_gettop(L);
   lc_unpack(L, &m);
   lua_pushnil(L);

@@ -14,10 +14,9 @@ int lc_traceback(lua_State *L) {
 }
 
 void lc_push_traceback(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key) != LUA_TSTRING) {
-    lua_pop(L, 1);
-    lua_pushliteral(L, "");
-  }
+  lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
+  lua_pushnil(L); /* it is not the next error's, which may have none */
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
 }
 
 /*
@@ -76,6 +75,10 @@ static int call_hook(lua_State *L) {
   lua_newtable(L);
   lua_pushvalue(L, 2);
   lua_setfield(L, -2, "exc_value");
+  if (lua_isnil(L, 3)) {
+    lua_pushliteral(L, "");
+    lua_replace(L, 3);
+  }
   lua_pushvalue(L, 3);
   lua_setfield(L, -2, "traceback");
   lc_push(L, &t->obj);

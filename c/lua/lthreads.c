@@ -51,11 +51,14 @@ static int current_thread(lua_State *L) {
 static int main_thread(lua_State *L) {
   lc_nomore(L, 0);
   lc_self(L);
+  lc_box *box = lc_newbox(L, &conc_thread_class);
   conc_thread *t = conc_root_main(lc_get(L)->root);
-  if (t == NULL)
+  if (t == NULL) {
+    lua_pop(L, 1);
     return 0;
+  }
+  box->obj = &t->obj; /* until it is in the box that it has here */
   lc_push(L, &t->obj);
-  conc_release(&t->obj);
   return 1;
 }
 

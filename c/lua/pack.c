@@ -167,12 +167,14 @@ void lc_pack_away(lua_State *L, int idx, const char *name, conc_msg *m) {
 
 void lc_pack(lua_State *L, int first, int last, const char *name, conc_msg *m) {
   const lc_packing r = {.first = first, .last = last, .name = name};
+  luaL_checkstack(L, 4, NULL); /* there may be just what a call returned */
   if (first != last || !pack_scalar(L, first, m))
     lc_pack_with(L, lc_open(L), &r, m);
 }
 
 void lc_pack_answer(lua_State *L, int first, int last, const char *name,
                     conc_msg *m) {
+  luaL_checkstack(L, 4, NULL); /* as above */
   lc_state *S = lc_open(L);
   const lc_packing r = {
     .first = first, .last = last, .name = name, .wire = true};

@@ -27,11 +27,24 @@ void lc_drop_priority(conc_priority *p) {
     conc_free(p->u.str.s);
 }
 
-void lc_push_priority(lua_State *L, conc_priority *p) {
-  if (p->type == CONC_PRIO_INT)
+static int push_string(lua_State *L) {
+  const conc_priority *p = lua_touserdata(L, 1);
+  lua_pushlstring(L, p->u.str.s, p->u.str.len);
+  return 1;
+}
+
+bool lc_push_priority(lua_State *L, conc_priority *p) {
+  bool ok = true;
+  if (p->type == CONC_PRIO_INT) {
     lua_pushinteger(L, p->u.i);
-  else if (p->type == CONC_PRIO_FLOAT)
+  } else if (p->type == CONC_PRIO_FLOAT) {
     lua_pushnumber(L, p->u.d);
-  else
-    lua_pushlstring(L, p->u.str.s, p->u.str.len);
+  } else {
+    lua_pushcfunction(L, push_string);
+    lua_pushlightuserdata(L, p);
+    ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
+  }
+  lc_drop_priority(p);
+  *p = (conc_priority){.type = CONC_PRIO_INT};
+  return ok;
 }

@@ -91,9 +91,8 @@ static int give_item(lua_State *L, int idx, conc_case *c) {
 /* As get does: the item, nil, its priority. */
 static int give_item_and_priority(lua_State *L, int idx, conc_case *c) {
   (void)idx;
-  lc_push_priority(L, &c->prio);
-  lc_drop_priority(&c->prio);
-  c->prio = (conc_priority){.type = CONC_PRIO_INT};
+  if (!lc_push_priority(L, &c->prio))
+    return lua_error(L);
   int prio = lua_gettop(L);
   lc_unpack(L, &c->msg);
   lua_pushnil(L);

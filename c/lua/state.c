@@ -21,6 +21,7 @@ static const int64_t GRACE = 200000000;
 static int state_gc(lua_State *L) {
   lc_state *S = lua_touserdata(L, 1);
   conc_parker *self = S->self;
+  S->closed = true;
   lc_interrupt_close(S);
   if (S->inbox != NULL) {
     conc_inbox_close(S->inbox);
@@ -78,33 +79,52 @@ static lc_state *new_state(lua_State *L, bool worker) {
   return S;
 }
 
-/* A host's state: the root of a family, and the family's main thread. */
-static void found_family(lua_State *L, lc_state *S) {
+/* The root of a family, and the family's main thread: all, or nothing. */
+static apr_status_t found_family(lc_state *S, unsigned libraries) {
   conc_crew_conf conf = {.prepare = lc_worker_prepare,
                          .discard = lc_worker_discard,
-                         .arg = lc_libraries_arg(lc_libraries(L))};
-  apr_status_t st = conc_root_new(&S->root, &conf);
+                         .arg = lc_libraries_arg(libraries)};
+  conc_root *root;
+  apr_status_t st = conc_root_new(&root, &conf);
   if (st != APR_SUCCESS)
-    lc_fail(L, st);
+    return st;
   conc_parker *self = conc_parker_new();
-  if (self == NULL)
-    lc_fail(L, APR_ENOMEM);
+  if (self == NULL) {
+    st = APR_ENOMEM;
+    goto release_root;
+  }
+  st = conc_thread_adopt(&S->thread, root, "MainThread", self);
+  if (st != APR_SUCCESS)
+    goto free_parker;
   S->self = self;
-  st = conc_thread_adopt(&S->thread, S->root, "MainThread", self);
+  S->root = root;
+  lc_interrupt_open(S);
+  return APR_SUCCESS;
+
+free_parker:
+  conc_parker_free(self);
+release_root:
+  conc_root_release(root);
+  return st;
+}
+
+/* A host's state without a family is new, or there was no memory for one. */
+static void open_family(lua_State *L, lc_state *S) {
+  luaL_checkstack(L, 10, NULL);
+  apr_status_t st = found_family(S, lc_libraries(L));
   if (st != APR_SUCCESS)
     lc_fail(L, st);
-  lc_interrupt_open(S);
 }
 
 lc_state *lc_open(lua_State *L) {
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key) == LUA_TUSERDATA) {
-    lc_state *S = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    return S;
-  }
+  lc_state *S = NULL;
+  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &state_key) == LUA_TUSERDATA)
+    S = lua_touserdata(L, -1);
   lua_pop(L, 1);
-  lc_state *S = new_state(L, false);
-  found_family(L, S);
+  if (S == NULL)
+    S = new_state(L, false);
+  if (S->root == NULL && !S->worker && !S->closed)
+    open_family(L, S);
   return S;
 }
 

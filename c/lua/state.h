@@ -34,6 +34,7 @@ struct lc_state {
   double close_limit;       /* see conc.h */
   bool worker;              /* made by conc, not by a host */
   bool interrupted;         /* Ctrl-C ended the last wait here */
+  bool closed;              /* it has been finalized */
   bool serving;             /* runs tasks of another process */
   bool packing;             /* 'packer' is in use */
   uint64_t tid;             /* of the thread that opened it */

@@ -81,18 +81,31 @@ static int do_task(lua_State *L) {
   return 0;
 }
 
+/* (error value): raises if it is no CancelledError */
+static int check_cancelled(lua_State *L) {
+  return lc_iserror(L, 1, "CancelledError") ? 0 : lua_error(L);
+}
+
+static bool is_cancelled(lua_State *L, int err) {
+  lua_pushcfunction(L, check_cancelled);
+  lua_pushvalue(L, err);
+  bool yes = lua_pcall(L, 1, 0, 0) == LUA_OK;
+  lua_settop(L, err);
+  return yes;
+}
+
 /* The whole executor is to end at once, see lc_close_executor. */
 static bool is_hurried(const lc_state *S) {
   return S->pooled != NULL &&
          conc_pool_hurried(S->pooled->pool) != CONC_LEISURE;
 }
 
-/* It ended with the error on the top of the stack. */
+/* It ended with the error on the top of the stack.  Nothing here may raise. */
 static conc_future_state fail(lua_State *L, lc_task *t) {
   int err = lua_gettop(L);
   conc_msg_fini(&t->msg);
   bool asked = t->told && (conc_future_asked(t->future) & CONC_ASK_CANCEL) != 0;
-  if ((asked || is_hurried(t->state)) && lc_iserror(L, err, "CancelledError"))
+  if ((asked || is_hurried(t->state)) && is_cancelled(L, err))
     return CONC_FUTURE_CANCELLED;
   lc_push_traceback(L);
   lc_pack_failure(L, err, &t->msg);

@@ -77,6 +77,7 @@ int lc_excepthook(lua_State *L); /* the original one */
  * error value as it is.
  */
 int lc_traceback(lua_State *L);
+/* Push that traceback, once, or nil: there was no memory, or no error. */
 void lc_push_traceback(lua_State *L);
 
 #endif

@@ -209,7 +209,10 @@ static void with_message(lua_State *L, lua_CFunction f, conc_msg *m) {
 }
 
 conc_msg *lc_pushmsg(lua_State *L, conc_msg *m) {
-  luaL_checkstack(L, 4, NULL);
+  if (!lua_checkstack(L, 4)) {
+    conc_msg_fini(m);
+    luaL_error(L, "stack overflow");
+  }
   with_message(L, own_message, m);
   return lua_touserdata(L, -1);
 }

@@ -30,6 +30,7 @@ void lc_walk_packed(lua_State *L, lc_packer *pk) {
   lua_pushvalue(L, obj);
   pk->ran = true;
   lua_call(L, 1, LUA_MULTRET);
+  luaL_checkstack(L, 20, "too many results of __conc_pack");
   int n = lua_gettop(L) - obj;
   if (n == 0 || !is_rebuilder(L, obj + 1)) {
     lc_walk_fail(
