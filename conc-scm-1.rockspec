@@ -198,6 +198,7 @@ local windows = {
   "c/sys/windows_channel.c",
   "c/sys/windows_command.c",
   "c/sys/windows_named.c",
+  "c/sys/windows_pipe.c",
   "c/sys/windows_shm.c",
   "c/sys/windows_spawn.c",
   "c/sys/windows_stream.c",

@@ -74,8 +74,8 @@ apr_status_t conc_process_adopt(conc_process **out, conc_brood *b,
 /* ---- The end ---- */
 
 /*
- * The order: whoever is told of the end finds the process out of the list, and
- * what it left in shared memory dealt with.
+ * The order: whoever is told of the end finds the process out of the list, its
+ * last words taken in, and what it left in shared memory dealt with.
  */
 void conc_process_finish(conc_process *p, conc_sys_end end) {
   conc_brood *b = p->brood;
@@ -94,6 +94,8 @@ void conc_process_finish(conc_process *p, conc_sys_end end) {
   if (parcel != NULL)
     conc_release(&parcel->obj);
   conc_heap_bury();
+  if (p->tail != NULL)
+    conc_tail_drain(p->tail);
   conc_retain(&p->obj);
   conc_outside(1); /* until all are told */
   conc_brood_remove(b, p);

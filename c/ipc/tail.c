@@ -45,7 +45,7 @@ apr_status_t conc_tail_new(conc_tail **out, conc_handle *theirs) {
   if (t == NULL)
     return APR_ENOMEM;
   t->handle = CONC_NO_HANDLE;
-  apr_status_t st = conc_sys_channel(ends);
+  apr_status_t st = conc_sys_error_pipe(ends);
   if (st != APR_SUCCESS)
     goto release;
   t->handle = ends[0];

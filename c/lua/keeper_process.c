@@ -225,7 +225,6 @@ static int make_death(lua_State *L) {
     lua_setfield(L, -2, "signal");
   }
   if (p->tail != NULL) {
-    conc_tail_drain(p->tail);
     lua_pushlstring(L, bytes, conc_tail_read(p->tail, bytes));
     lua_setfield(L, -2, "stderr");
   }

@@ -120,6 +120,12 @@ void conc_sys_watch_over(conc_sys_watch *w);
 apr_status_t conc_sys_channel(conc_handle ends[2]);
 
 /*
+ * A stream of bytes from programs: who has ends[1] as its standard error writes
+ * to it, and ends[0] is to be read and watched here.
+ */
+apr_status_t conc_sys_error_pipe(conc_handle ends[2]);
+
+/*
  * Move up to *n bytes, and say in *n how many were.  APR_EAGAIN: none at the
  * moment; APR_EOF: the other side is gone.
  */

@@ -80,6 +80,10 @@ apr_status_t conc_sys_channel(conc_handle ends[2]) {
   return APR_SUCCESS;
 }
 
+apr_status_t conc_sys_error_pipe(conc_handle ends[2]) {
+  return conc_sys_channel(ends);
+}
+
 void conc_sys_close(conc_handle h) {
   if (h != CONC_NO_HANDLE)
     (void)close((int)h);

@@ -61,6 +61,22 @@ void conc_windows_note_hung(intptr_t h);
 void conc_windows_forget_hung(intptr_t h);
 bool conc_windows_hung(intptr_t h);
 
+/* Have the watcher look at its list again. */
+void conc_windows_ring(void);
+
+/* ---- Pipes (windows_pipe.c) ---- */
+
+bool conc_windows_is_pipe(intptr_t h);
+
+/* False: it is no pipe. */
+bool conc_windows_pipe_close(intptr_t h);
+
+/* Has it something to read, or ended?  If not, that will ring. */
+bool conc_windows_pipe_ready(intptr_t h);
+
+/* As conc_sys_read; one at a time. */
+apr_status_t conc_windows_pipe_read(intptr_t h, void *to, size_t *n);
+
 /* ---- Processes ---- */
 
 /* Hear of the parent's interrupts, in a process that conc has started. */

@@ -169,6 +169,8 @@ void conc_sys_close(conc_handle h) {
   SOCKET s = (SOCKET)h;
   if (h == CONC_NO_HANDLE)
     return;
+  if (conc_windows_pipe_close(h))
+    return;
   conc_windows_forget_hung(h);
   if (atomic_load(&adopted.n) != 0 && forget(h, &s))
     (void)CloseHandle((HANDLE)h);
@@ -200,6 +202,8 @@ static int length(size_t n) { return n > INT_MAX ? INT_MAX : (int)n; }
 /* In a child the sockets were set up by others, but not the library. */
 apr_status_t conc_sys_read(conc_handle h, void *p, size_t *n) {
   int got;
+  if (conc_windows_is_pipe(h))
+    return conc_windows_pipe_read(h, p, n);
   apr_status_t st = conc_windows_sockets();
   if (st != APR_SUCCESS)
     return st;

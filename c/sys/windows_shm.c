@@ -140,51 +140,87 @@ size_t conc_sys_segment_most(void) {
 /* ---- Claims ---- */
 
 /*
- * Who claims a number has a kernel object of that name, which goes with the
- * last handle for it.  Nobody else keeps one: who looks closes it at once.
+ * Who claims a number has a kernel object of that name, which goes with the last
+ * handle for it.  One process at a time looks at them, so that what it finds
+ * belongs to who claims, and not to another one that looks.
  */
 static struct {
   SRWLOCK lock;
   bool set[CONC_CLAIMS]; /* [l] ours: they are for all threads of a process */
 } claims = {.lock = SRWLOCK_INIT};
 
-static HANDLE object_of(const conc_segment *s, unsigned n) {
+static conc_preface *preface_of(const conc_segment *s) {
+  return (conc_preface *)(void *)(s->base - CONC_PREFACE);
+}
+
+/* A process that was stopped here is not waited for; that of one that was
+   killed here is about to be closed. */
+static HANDLE begin_look(const conc_segment *s) {
+  enum { PATIENCE = 1000 /* ms */ };
   wchar_t name[CONC_OBJECT_NAME];
-  conc_windows_object(name, (conc_preface *)(void *)(s->base - CONC_PREFACE),
-                      L"claim", n);
-  return CreateEventW(NULL, TRUE, FALSE, name);
+  conc_windows_object(name, preface_of(s), L"look", 0);
+  HANDLE turn = CreateMutexW(NULL, FALSE, name);
+  if (turn != NULL && WaitForSingleObject(turn, PATIENCE) == WAIT_ABANDONED)
+    Sleep(1);
+  return turn;
+}
+
+static void end_look(HANDLE turn) {
+  if (turn == NULL)
+    return;
+  (void)ReleaseMutex(turn);
+  (void)CloseHandle(turn);
+}
+
+/* Make it; NULL: it is there, or cannot be made. */
+static HANDLE new_claim(const wchar_t *name) {
+  HANDLE h = CreateEventW(NULL, TRUE, FALSE, name);
+  if (h != NULL && GetLastError() == ERROR_ALREADY_EXISTS) {
+    (void)CloseHandle(h);
+    return NULL;
+  }
+  return h;
+}
+
+/* When the kernel does not say, it is not dead. */
+static bool is_claimed(const wchar_t *name) {
+  HANDLE h = OpenEventW(SYNCHRONIZE, FALSE, name);
+  if (h == NULL)
+    return GetLastError() != ERROR_FILE_NOT_FOUND;
+  (void)CloseHandle(h);
+  return true;
 }
 
 /* A process has one segment and may claim in it for ever, as on Unix. */
 bool conc_sys_claim(const conc_segment *s, unsigned n) {
+  wchar_t name[CONC_OBJECT_NAME];
   if (n >= CONC_CLAIMS)
     return false;
+  conc_windows_object(name, preface_of(s), L"claim", n);
   AcquireSRWLockExclusive(&claims.lock);
-  bool ours = claims.set[n];
-  if (!ours) {
-    HANDLE h = object_of(s, n);
-    bool there = h == NULL || GetLastError() == ERROR_ALREADY_EXISTS;
-    ours = claims.set[n] = !there;
-    if (there && h != NULL)
-      (void)CloseHandle(h);
+  if (!claims.set[n]) {
+    HANDLE turn = begin_look(s);
+    claims.set[n] = new_claim(name) != NULL;
+    end_look(turn);
   }
+  bool ours = claims.set[n];
   ReleaseSRWLockExclusive(&claims.lock);
   return ours;
 }
 
-/* When the kernel does not say, it is not dead. */
 bool conc_sys_claimed(const conc_segment *s, unsigned n) {
+  wchar_t name[CONC_OBJECT_NAME];
   if (n >= CONC_CLAIMS)
     return false;
+  conc_windows_object(name, preface_of(s), L"claim", n);
   AcquireSRWLockShared(&claims.lock);
   bool ours = claims.set[n];
   ReleaseSRWLockShared(&claims.lock);
   if (ours)
     return false;
-  HANDLE h = object_of(s, n);
-  bool there = h == NULL || GetLastError() == ERROR_ALREADY_EXISTS;
-  if (h != NULL)
-    (void)CloseHandle(h);
+  HANDLE turn = begin_look(s);
+  bool there = is_claimed(name);
+  end_look(turn);
   return there;
 }
 

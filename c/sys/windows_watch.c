@@ -4,7 +4,8 @@
  * list again.  It is posix_watch.c in the words of Windows.
  *
  * A socket that is shut down on this side is not readable to WSAPoll, as it is
- * elsewhere.  So those are remembered until they are closed.
+ * elsewhere.  So those are remembered until they are closed.  Pipes have to be
+ * asked one by one (windows_pipe.c).
  */
 
 #include "sys/windows.h"
@@ -29,7 +30,7 @@ static struct {
   uint32_t nhung, hungroom; /* [l] */
 } watcher = {.lock = SRWLOCK_INIT, .idle = CONDITION_VARIABLE_INIT};
 
-static void ring(void) { (void)send(watcher.bell, "", 1, 0); }
+void conc_windows_ring(void) { (void)send(watcher.bell, "", 1, 0); }
 
 static void remove_locked(uint32_t i) {
   conc_sys_watch *last = watcher.list[--watcher.n];
@@ -37,10 +38,12 @@ static void remove_locked(uint32_t i) {
   last->slot = i;
 }
 
+/* A pipe has no question of its own: nothing is asked of the bell for it. */
 static WSAPOLLFD question(const conc_sys_watch *w) {
-  if (w == NULL)
-    return (WSAPOLLFD){.fd = watcher.bell, .events = POLLRDNORM};
-  return (WSAPOLLFD){.fd = (SOCKET)w->handle,
+  if (w == NULL || conc_windows_is_pipe(w->handle))
+    return (WSAPOLLFD){.fd = watcher.bell,
+                       .events = w == NULL ? POLLRDNORM : 0};
+  return (WSAPOLLFD){.fd = conc_windows_socket(w->handle),
                      .events =
                        (SHORT)((w->events & CONC_READABLE ? POLLRDNORM : 0) |
                                (w->events & CONC_WRITABLE ? POLLWRNORM : 0))};
@@ -53,16 +56,25 @@ static bool hung_locked(conc_handle h) {
   return false;
 }
 
-/* Those hung up are at their end, whatever the system says; are there any? */
-static bool find_hung(WSAPOLLFD *block, uint32_t n) {
+/* What the system does not say: those hung up are at their end, and pipes. */
+static bool answer_locked(const conc_sys_watch *w, WSAPOLLFD *asked) {
+  if (question(w).fd != asked->fd)
+    return false; /* another one took its place */
+  if (conc_windows_is_pipe(w->handle))
+    asked->revents = conc_windows_pipe_ready(w->handle) ? POLLRDNORM : 0;
+  else if (hung_locked(w->handle))
+    asked->revents = POLLHUP;
+  else
+    return false;
+  return asked->revents != 0;
+}
+
+/* Is there any such answer? */
+static bool answer(WSAPOLLFD *block, uint32_t n) {
   bool any = false;
   AcquireSRWLockShared(&watcher.lock);
-  for (uint32_t i = 1; watcher.nhung > 0 && i < n && i < watcher.n; i++)
-    if (hung_locked(watcher.list[i]->handle) &&
-        conc_windows_socket(watcher.list[i]->handle) == block[i].fd) {
-      block[i].revents = POLLHUP;
-      any = true;
-    }
+  for (uint32_t i = 1; i < n && i < watcher.n; i++)
+    any = answer_locked(watcher.list[i], &block[i]) || any;
   ReleaseSRWLockShared(&watcher.lock);
   return any;
 }
@@ -89,7 +101,7 @@ static uint32_t collect(WSAPOLLFD **block, uint32_t *room) {
 static conc_sys_watch *begin(uint32_t i, const WSAPOLLFD *p) {
   AcquireSRWLockExclusive(&watcher.lock);
   conc_sys_watch *w = i < watcher.n ? watcher.list[i] : NULL;
-  if (w != NULL && conc_windows_socket(w->handle) != p->fd)
+  if (w != NULL && question(w).fd != p->fd)
     w = NULL; /* another one took its place: it is asked for again */
   watcher.running = w;
   ReleaseSRWLockExclusive(&watcher.lock);
@@ -119,9 +131,9 @@ static void *watch(void *arg) {
   conc_sys_name_thread("conc watcher");
   for (;;) {
     uint32_t n = collect(&block, &room);
-    if (WSAPoll(block, n, find_hung(block, n) ? 0 : -1) < 0)
+    if (WSAPoll(block, n, answer(block, n) ? 0 : -1) < 0)
       continue;
-    (void)find_hung(block, n);
+    (void)answer(block, n);
     if (block[0].revents != 0)
       hear_bell();
     /* From the end: a removal moves the last. */
@@ -231,7 +243,7 @@ void conc_windows_note_hung(conc_handle h) {
   if (watcher.nhung < watcher.hungroom && !hung_locked(h))
     watcher.hung[watcher.nhung++] = h;
   if (watcher.up)
-    ring();
+    conc_windows_ring();
   ReleaseSRWLockExclusive(&watcher.lock);
 }
 
@@ -258,7 +270,7 @@ apr_status_t conc_sys_watch_start(conc_sys_watch *w) {
   if (st == APR_SUCCESS) {
     w->slot = watcher.n;
     watcher.list[watcher.n++] = w;
-    ring();
+    conc_windows_ring();
   }
   ReleaseSRWLockExclusive(&watcher.lock);
   return st;
@@ -271,7 +283,7 @@ bool conc_sys_watch_stop(conc_sys_watch *w) {
   bool live = watcher.up && w->slot < watcher.n && watcher.list[w->slot] == w;
   if (live) {
     remove_locked(w->slot);
-    ring();
+    conc_windows_ring();
   }
   ReleaseSRWLockExclusive(&watcher.lock);
   return live;

@@ -54,6 +54,7 @@ return function(job, channel)
     settle(job)
   end
   child.whole_lines()
+  io.stderr:setvbuf "no" -- as the standard says, and not every C library does
   child.identify(job.name, job.daemon, job.parent, job.parent_pid)
   local where
   local ok, err = xpcall(work, function(e)
