@@ -110,7 +110,7 @@ apr_status_t conc_crypto_get(const conc_crypto **c) {
 
 void conc_crypto_hmac(const conc_crypto *c, conc_bytes key, conc_bytes text,
                       unsigned char digest[CONC_DIGEST_SIZE]) {
-  _Alignas(max_align_t) unsigned char state[STATE_SIZE];
+  _Alignas(16) unsigned char state[STATE_SIZE];
   c->hmac_init(state, key.p, key.size);
   c->hmac_update(state, text.p, text.size);
   c->hmac_final(state, digest);

@@ -30,9 +30,7 @@ static bool make_room(text *t, size_t n) {
 }
 
 #if defined(__GNUC__)
-#if defined(__GNUC__)
 __attribute__((format(printf, 2, 3)))
-#endif
 #endif
 static void
 add(text *t, const char *fmt, ...) {
