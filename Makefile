@@ -75,6 +75,9 @@ SO_LIBS := $(LUA_LIBS) $(LIBS)
 LINK_EXE := -static -lpthread # mingw-w64 has that too
 # These fork to have several processes, or send signals; specs in Lua spawn them.
 NOT_TESTED := $(shell grep -l 'family\.h\|SIGUSR1' spec/c/*.c)
+# Commands that specs in Lua call.
+COMMANDS := $(patsubst %,$B/bin/%.exe,kill sleep hear)
+export PATH := $(CURDIR)/$B/bin:$(PATH)
 else ifeq ($(UNAME),Darwin)
 SO := so
 LINK_SO := -bundle -undefined dynamic_lookup
@@ -124,6 +127,10 @@ $(C_TESTS): $B/%$(EXE): $B/obj/%.o $(OBJECTS)
 	@mkdir -p $(@D)
 	$(call brief,LINK $@)$(CC) $(FLAGS_$(VARIANT)) -o $@ $^ $(LDFLAGS) $(LUA_LIBS) $(LIBS) -lm \
 	  $(LINK_EXE)
+
+$(COMMANDS): spec/support/commands.c
+	@mkdir -p $(@D)
+	$(CC) -o $@ $< $(WARNINGS)
 
 $(BENCHES): $B/%$(EXE): $B/obj/%.o
 	@mkdir -p $(@D)
@@ -210,16 +217,24 @@ demo:
 	@for x in primes process_pool account pages; do \
 	  echo "== examples/$$x.lua"; $(CONC_LUA) examples/$$x.lua || exit; done
 
+EXAMPLES ?= $(wildcard examples/*.lua)
 examples: all
-	@for x in examples/*.lua; do \
-	  echo "== $$x"; $(CONC_LUA) $$x || exit; done
+	@for x in $(EXAMPLES); do \
+	  echo "== $$x"; timeout 120 $(CONC_LUA) $$x || exit; done
 
 # --- tests ---
 
 # What 'test' and its variants do once everything is there.
-suite: all $(C_TESTS)
-	@for t in $(C_TESTS); do echo "== $$t"; $(EXEC) $$t || exit; done
+suite: c_specs
 	@$(CONC_LUA) .ci/busted.lua $(BUSTED)
+
+# The same, each file in a process of its own.
+specs: c_specs
+	@.ci/specs $(or $(BUSTED),$(wildcard spec/*_spec.lua))
+
+c_specs: all $(C_TESTS) $(COMMANDS)
+	@for t in $(C_TESTS); do echo "== $$t"; \
+	  timeout -k 10 300 $(EXEC) $$t || exit; done
 
 test:
 	@.ci/deps test
@@ -325,6 +340,6 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: FORCE all env demo examples suite test stress gc asan tsan valgrind \
+.PHONY: FORCE all env demo examples suite specs c_specs test stress gc asan tsan valgrind \
         posix windows fuzz fuzzers model lint layers bench docs install rock \
         deps clean

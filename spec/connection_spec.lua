@@ -256,7 +256,7 @@ describe("A Connection", function()
   end)
 
   it("goes from process to process", function()
-    helper.not_on_windows "libsodium is not built for it"
+    helper.needs_sodium()
     local listener <close> = Listener {authkey = "secret"}
     local p = multiprocessing.Process {
       target = function(address)
@@ -396,7 +396,7 @@ describe("An authkey", function()
   end
 
   it("lets those in who know it", function()
-    helper.not_on_windows "libsodium is not built for it"
+    helper.needs_sodium()
     for _, key in ipairs {"secret", "", ("k"):rep(1000), "\0\255"} do
       local ok, _, client_ok = attempt(key, key)
       assert.is_true(ok)
@@ -405,7 +405,7 @@ describe("An authkey", function()
   end)
 
   it("keeps the others out, on both sides", function()
-    helper.not_on_windows "libsodium is not built for it"
+    helper.needs_sodium()
     local ok, err, client_ok, client_err = attempt("secret", "guess")
     assert.is_false(ok)
     assert.is_true(conc.Error.is(err, "AuthenticationError"))
@@ -415,7 +415,7 @@ describe("An authkey", function()
   end)
 
   it("is not said by who only pretends to know it", function()
-    helper.not_on_windows "libsodium is not built for it"
+    helper.needs_sodium()
     -- A listener that answers the client with its own words.
     local listener <close> = Listener()
     local finish = helper.thread(function(address)
@@ -433,7 +433,7 @@ describe("An authkey", function()
   end)
 
   it("survives strangers", function()
-    helper.not_on_windows "libsodium is not built for it"
+    helper.needs_sodium()
     local listener <close> = Listener {authkey = "secret"}
     local function stranger(f)
       local finish = helper.thread(function(address, say)
@@ -453,7 +453,7 @@ describe("An authkey", function()
   end)
 
   it("is digested as RFC 4231 says", function()
-    helper.not_on_windows "libsodium is not built for it"
+    helper.needs_sodium()
     local crypto = require "conc.core".crypto
     local function hex(s)
       return (s:gsub(".", function(c) return ("%02x"):format(c:byte()) end))

@@ -115,7 +115,7 @@ describe("Threads that wait for each other", function()
       print "end of main"
     ]]
     file:close()
-    local child = io.popen((os.getenv "CONC_LUA" or "lua5.4") .. " " .. path .. " 2>&1")
+    local child = io.popen(helper.lua .. " " .. path .. " 2>&1")
     local text = child:read "a"
     child:close()
     os.remove(path)
@@ -163,10 +163,9 @@ describe("No deadlock is seen", function()
   end)
 
   it("when one is in a C function that blocks", function()
-    helper.not_on_windows "there is no command sleep"
     local q = queue.Queue()
     patient(function() assert.equal(1, q:get()) end, function(to, t)
-      local pipe = io.popen("sleep " .. t .. "; echo done")
+      local pipe = io.popen("sleep " .. t)
       pipe:read "a"
       pipe:close()
       to:put(1)
@@ -199,7 +198,7 @@ describe("No deadlock is seen", function()
       local function thread(f, ...)
         return threading.Thread {target = f, args = {...}, daemon = true}:start()
       end
-      os.execute "(sleep 1; kill -INT $PPID) >/dev/null 2>&1 &"
+      waiting(1)
       attempt(function() %s end)
     ]]):format(f))
   end

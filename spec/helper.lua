@@ -28,6 +28,13 @@ function helper.not_on_windows(reason)
   if helper.windows then current.env.pending("not on Windows: " .. reason) end
 end
 
+--- For a spec that needs libsodium, which not every machine with Wine can build.
+function helper.needs_sodium()
+  if helper.windows and not pcall(core.crypto.usable) then
+    current.env.pending "not on Windows: libsodium is not built for it"
+  end
+end
+
 --- The interpreter for programs of their own, and what reads as empty there.
 helper.lua = os.getenv "CONC_LUA" or "lua5.4"
 helper.null = helper.windows and "NUL" or "/dev/null"
@@ -180,11 +187,24 @@ end
 
 -- Interrupts ---------------------------------------------------------------
 
+--- Start a command, in the shell's words, that hears 'kill -INT'.  Returns a pipe
+-- from its stdout and stderr, and its number.
+function helper.start(command)
+  local wrap = helper.windows and "hear %s 2>&1" or "echo $$; exec %s 2>&1"
+  local child = assert(io.popen(wrap:format(command)))
+  return child, tonumber(child:read "l")
+end
+
+--- Send it what Ctrl-C sends.
+function helper.interrupt(pid)
+  os.execute("kill -INT " .. pid)
+end
+
 local PRELUDE = [[
 require "conc".detect_deadlocks(false) -- the signal may come late
 local threading = require "conc.threading"
-local function waiting()
-  io.stdout:write "waiting\n"
+local function waiting(after)
+  io.stdout:write("waiting ", after or 0, "\n")
   io.stdout:flush()
 end
 local function attempt(f, ...)
@@ -200,24 +220,24 @@ end
 ]]
 
 --- Run Lua code in an interpreter of its own, which gets the SIGINT of Ctrl-C as
--- soon as it has called waiting().  attempt(f, ...) calls f and prints the error
--- that it ends with; interrupted(f, ...) does both.  Returns what was printed,
--- as lines.
+-- soon as it has called waiting(), or waiting(n), n seconds later.  attempt(f, ...)
+-- calls f and prints the error that it ends with; interrupted(f, ...) does both.
+-- Returns what was printed, as lines.
 -- @param code Lua source; sees `threading`, and `sync`, which is the same or
 -- what `module` names
 function helper.interrupted(code, module)
-  helper.not_on_windows "Ctrl-C goes to all programs of a console, not to one"
   local path = helper.tmpname()
   local file = assert(io.open(path, "w"))
   local sync = ("local sync = require 'conc.%s'\n"):format(module or "threading")
   file:write(PRELUDE, sync, code)
   file:close()
-  local child = io.popen(("echo $$; exec %s %s 2>&1"):format(helper.lua, path))
-  local pid = child:read "l"
+  local child, pid = helper.start(helper.lua .. " " .. path)
   local lines = {}
   for line in child:lines() do
-    if line == "waiting" then
-      os.execute("kill -INT " .. pid)
+    local after = line:match "^waiting (.*)"
+    if after then
+      never:wait(tonumber(after))
+      helper.interrupt(pid)
     else
       lines[#lines + 1] = line
     end
@@ -232,11 +252,11 @@ end
 --- Run Lua code in an interpreter of its own, with the built tree.  Returns what
 -- it wrote to stdout and stderr, as lines, and its exit code.
 function helper.child(code)
-  local path = os.tmpname()
+  local path = helper.tmpname()
   local file = assert(io.open(path, "w"))
   file:write(code)
   file:close()
-  local child = io.popen(("%s %s 2>&1"):format(os.getenv "CONC_LUA" or "lua5.4", path))
+  local child = io.popen(("%s %s 2>&1"):format(helper.lua, path))
   local lines = {}
   for line in child:lines() do lines[#lines + 1] = line end
   local _, _, status = child:close()

@@ -61,7 +61,9 @@ describe("A ProcessPoolExecutor", function()
   -- What stays is made before anything is counted: the fork server, and the
   -- place where this state hears of futures.
   setup(function()
-    multiprocessing.get_context "forkserver".Process():start():join()
+    for _, method in ipairs(multiprocessing.get_all_start_methods()) do
+      multiprocessing.get_context(method).Process():start():join()
+    end
     futures.Promise():future():add_done_callback(function() end)
   end)
 

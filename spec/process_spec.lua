@@ -23,6 +23,9 @@ local write = helper.portable(function(path, text)
   file:close()
 end)
 
+-- A shell that outlives the command, and its death by a signal.
+local APART = not helper.windows and "exec sh -c '%s; :'" or nil
+
 -- Run Lua code in an interpreter of its own; what it wrote, and how it ended.
 local function run(code, wrap)
   local path = helper.tmpname()
@@ -36,7 +39,7 @@ local function run(code, wrap)
 end
 
 local function alive(pid)
-  return (os.execute(("kill -0 %d 2>/dev/null"):format(pid)))
+  return (os.execute(("kill -0 %d 2>%s"):format(pid, helper.null)))
 end
 
 for _, method in ipairs(methods) do
@@ -270,7 +273,6 @@ for _, method in ipairs(methods) do
     end)
 
     it("leaves its last words with its parent, if they are kept", function()
-      helper.not_on_windows "keep_stderr: a program cannot write to a socket as it does to a file"
       local text = run(([[
         local mp = require "conc.multiprocessing".get_context %q
         local function talk(n)
@@ -279,7 +281,7 @@ for _, method in ipairs(methods) do
         end
         local p = mp.Process{target = talk, args = {1000}, keep_stderr = true}:start()
         p:join()
-        print(#p:stderr(), p:stderr():find "line 1000\nuncaught error in process" ~= nil)
+        print(#p:stderr(), p:stderr():find "line 1000\r?\nuncaught error in process" ~= nil)
         local q = mp.Process{target = os.exit, keep_stderr = true}
         print(q:stderr())
         print(q:start():join(), q:stderr() == "")
@@ -457,7 +459,6 @@ for _, method in ipairs(methods) do
     end)
 
     it("ends when its parent is killed", function()
-      helper.not_on_windows "there is no command kill"
       local path, read = scratch()
       local _, how = run(([[
         local mp = require "conc.multiprocessing".get_context %q
@@ -467,7 +468,7 @@ for _, method in ipairs(methods) do
         file:close()
         os.execute("kill -9 " .. mp.current_process():pid())
         while true do end
-      ]]):format(method, path), "exec sh -c '%s; :'")
+      ]]):format(method, path), APART)
       assert.is_truthy(how)
       local pid = tonumber(read())
       local t = conc.time()
@@ -476,7 +477,6 @@ for _, method in ipairs(methods) do
     end)
 
     it("ends a busy child when its parent is killed", function()
-      helper.not_on_windows "there is no command kill"
       local path, read = scratch()
       run(([[
         local mp = require "conc.multiprocessing".get_context %q
@@ -486,7 +486,7 @@ for _, method in ipairs(methods) do
         file:close()
         os.execute("kill -9 " .. mp.current_process():pid())
         while true do end
-      ]]):format(method, path), "exec sh -c '%s; :'")
+      ]]):format(method, path), APART)
       local pid = tonumber(read())
       helper.eventually(function() return not alive(pid) end, "the orphan's end")
     end)
@@ -709,11 +709,10 @@ describe("The interpreter of child processes", function()
   end)
 
   it("may be named in the environment", function()
-    helper.not_on_windows "its shell sets variables in another way"
-    local text = run([[
+        local text = run([[
       local mp = require "conc.multiprocessing"
       print(pcall(function() mp.Process():start() end))
-    ]], "CONC_LUA=/nonexistent %s")
+    ]], helper.windows and "set CONC_LUA=/nonexistent&& %s" or "CONC_LUA=/nonexistent %s")
     assert.is_truthy(text:find("\n\t/nonexistent: ", 1, true), text)
   end)
 

@@ -86,7 +86,7 @@ end
 
 describe("#stress Connections", function()
   it("survive clients that die at any moment", function()
-    helper.not_on_windows "libsodium is not built for it"
+    helper.needs_sodium()
     local random = generator(3)
     local listener <close> = multiprocessing.Listener {authkey = "k"}
     local good = 0

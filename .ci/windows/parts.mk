@@ -1,14 +1,19 @@
 # What conc needs on Windows, from Debian's sources in $(DIR)/src: Lua as a DLL
-# with an interpreter, LuaFileSystem, and APR as a static library.
+# with an interpreter, LuaFileSystem, and APR as a static library; and, for 'more',
+# LuaSocket and libsodium.
 
 LUA_SRC := $(wildcard $(DIR)/src/lua5.4-*/src)
 LFS_SRC := $(wildcard $(DIR)/src/lua-filesystem-*/src)
 APR_SRC := $(wildcard $(DIR)/src/apr-*)
+SOCKET_SRC := $(wildcard $(DIR)/src/luasocket-*/src)
+SODIUM_SRC := $(wildcard $(DIR)/src/libsodium-*)
 HOST := $(DIR)/host
 APR := $(DIR)/apr
+SODIUM := $(DIR)/sodium
 FLAGS := -std=gnu99 -O2 -w
 
 all: $(HOST)/lua.exe $(HOST)/lfs.dll $(APR)/libapr-1.a
+more: $(HOST)/socket/core.dll $(HOST)/mime/core.dll $(HOST)/libsodium-23.dll
 
 $(HOST)/lua54.dll: $(filter-out %/lua.c %/luac.c,$(wildcard $(LUA_SRC)/*.c))
 	@mkdir -p $(@D)
@@ -19,6 +24,36 @@ $(HOST)/lua.exe: $(LUA_SRC)/lua.c $(HOST)/lua54.dll
 
 $(HOST)/lfs.dll: $(LFS_SRC)/lfs.c $(HOST)/lua54.dll
 	$(CC) $(FLAGS) -I$(LUA_SRC) -shared -static-libgcc -o $@ $^
+
+SOCKET_NAMES := luasocket timeout buffer io auxiliar compat options inet except \
+                select tcp udp wsocket
+
+$(HOST)/socket/core.dll: $(SOCKET_NAMES:%=$(SOCKET_SRC)/%.c) $(HOST)/lua54.dll
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -I$(LUA_SRC) -DLUASOCKET_API='__declspec(dllexport)' -shared \
+	  -static-libgcc -o $@ $^ -lws2_32
+
+$(HOST)/mime/core.dll: $(SOCKET_SRC)/mime.c $(SOCKET_SRC)/compat.c $(HOST)/lua54.dll
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -I$(LUA_SRC) -DLUASOCKET_API='__declspec(dllexport)' -shared \
+	  -static-libgcc -o $@ $^
+
+# Portable C only, as Microsoft's compiler would have it.
+SODIUM_OBJECTS := $(patsubst $(SODIUM_SRC)/%.c,$(SODIUM)/%.o, \
+                    $(shell find $(SODIUM_SRC)/src -name '*.c'))
+SODIUM_FLAGS := -O2 -w -DSODIUM_DLL_EXPORT -I$(SODIUM) \
+  $(patsubst %,-I$(SODIUM_SRC)/src/libsodium/include%,/ /sodium)
+
+$(HOST)/libsodium-23.dll: $(SODIUM_OBJECTS)
+	$(CC) -shared -static-libgcc -o $@ $^ -ladvapi32
+
+$(SODIUM)/%.o: $(SODIUM_SRC)/%.c $(SODIUM)/sodium/version.h
+	@mkdir -p $(@D)
+	$(CC) $(SODIUM_FLAGS) -I$(SODIUM)/sodium -c -o $@ $<
+
+$(SODIUM)/sodium/version.h: $(SODIUM_SRC)/builds/msvc/version.h
+	@mkdir -p $(@D)
+	cp $< $@
 
 # APR's own list of files and its header for Windows, with no CMake and no patch:
 # apr.h here is read first and gives mingw-w64 Microsoft's habits.
@@ -46,4 +81,4 @@ $(APR)/apr_escape_test_char.h: $(APR_SRC)/tools/gen_test_char.c
 	$(APR)/gen_test_char > $@
 
 .DELETE_ON_ERROR:
-.PHONY: all
+.PHONY: all more
