@@ -358,6 +358,7 @@ describe("Ctrl-C", function()
     return with_file(text, function(name)
       local child, pid = helper.start(("%s %s <%s"):format(interpreter, name, helper.null))
       assert.equal("ready", child:read "l")
+      conc.sleep(0.05) -- it comes to its wait
       helper.interrupt(pid)
       return quiet(child)
     end)
