@@ -204,7 +204,7 @@ local PRELUDE = [[
 require "conc".detect_deadlocks(false) -- the signal may come late
 local threading = require "conc.threading"
 local function waiting(after)
-  io.stdout:write("waiting ", after or 0, "\n")
+  io.stdout:write("waiting ", after or "", "\n")
   io.stdout:flush()
 end
 local function attempt(f, ...)
@@ -234,9 +234,9 @@ function helper.interrupted(code, module)
   local child, pid = helper.start(helper.lua .. " " .. path)
   local lines = {}
   for line in child:lines() do
-    local after = line:match "^waiting (.*)"
+    local after = line:match "^waiting ?([%d.]*)$"
     if after then
-      never:wait(tonumber(after))
+      never:wait(tonumber(after) or 0)
       helper.interrupt(pid)
     else
       lines[#lines + 1] = line
