@@ -45,8 +45,9 @@ struct conc_crew {
   conc_obj obj;
   conc_crew_conf conf; /* [c] */
   conc_word lock;
-  uint64_t pid;    /* [l] the process of the first thread; 0: none yet */
-  bool closed;     /* [l] */
+  _Atomic uint64_t pid; /* [a] the process of the first thread; 0: none yet;
+                            set under lock */
+  bool closed;          /* [l] */
   bool abandoned;  /* [l] nobody joins any more: carriers free themselves */
   carrier *idle;   /* [l] */
   carrier *gone;   /* [l] */
@@ -258,12 +259,17 @@ free_carrier:
   return st;
 }
 
+bool conc_crew_forked(const conc_crew *crew) {
+  uint64_t pid = atomic_load(&crew->pid);
+  return pid != 0 && pid != conc_sys_pid();
+}
+
 static apr_status_t admit_locked(conc_crew *crew) {
   if (crew->closed)
     return CONC_CLOSED;
-  if (crew->pid == 0)
-    crew->pid = conc_sys_pid();
-  return crew->pid == conc_sys_pid() ? APR_SUCCESS : CONC_MISUSE;
+  if (atomic_load(&crew->pid) == 0)
+    atomic_store(&crew->pid, conc_sys_pid());
+  return conc_crew_forked(crew) ? CONC_MISUSE : APR_SUCCESS;
 }
 
 /* It was counted before. */
@@ -311,6 +317,8 @@ static void dismiss(carrier *chain) {
 }
 
 void conc_crew_close(conc_crew *crew, conc_parker *self, conc_time deadline) {
+  if (conc_crew_forked(crew))
+    return; /* the carriers are in another process: none to tell or to join */
   conc_mutex_lock(&crew->lock);
   crew->closed = true;
   carrier *idle = crew->idle;

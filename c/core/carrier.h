@@ -40,6 +40,10 @@ apr_status_t conc_crew_new(conc_crew **out, const conc_crew_conf *conf);
  */
 apr_status_t conc_crew_run(conc_crew *c, const conc_job *job);
 
+/* Was this process forked after the crew's first thread had started?  Then it
+   has none of them: whoever waits for one waits for nobody. */
+bool conc_crew_forked(const conc_crew *c);
+
 /*
  * No more jobs.  Carriers end and are joined as they become idle, until
  * 'deadline'; those that are at work then will end and free themselves.

@@ -538,7 +538,7 @@ void conc_pool_shutdown(conc_pool *p, bool cancel) {
 apr_status_t conc_pool_join(conc_pool *p, conc_parker *self,
                             conc_time deadline) {
   uint32_t n;
-  while ((n = atomic_load(&p->alive)) != 0) {
+  while ((n = atomic_load(&p->alive)) != 0 && !conc_root_forked(p->root)) {
     apr_status_t st = conc_wait(&p->alive, n, self, deadline);
     if (st != APR_SUCCESS && st != APR_EAGAIN)
       return st;

@@ -188,7 +188,7 @@ conc_pool_pace conc_pool_hurried(const conc_pool *p);
 /* No more submits; with 'cancel' also cancel what has not started. */
 void conc_pool_shutdown(conc_pool *p, bool cancel);
 
-/* Wait until every worker has ended. */
+/* Wait until every worker has ended, or was lost by a fork. */
 apr_status_t conc_pool_join(conc_pool *p, conc_parker *self,
                             conc_time deadline);
 

@@ -575,6 +575,8 @@ void conc_root_close(conc_root *r, conc_parker *self, conc_time deadline,
     conc_release(&main->obj);
   }
   close_all(r);
+  if (conc_root_forked(r))
+    return; /* what there is to wait for is in another process */
   (void)await_threads(r, false, self, deadline);
   cancel_all(r);
   bool empty = await_threads(r, true, self, conc_sys_now() + grace);
@@ -582,6 +584,8 @@ void conc_root_close(conc_root *r, conc_parker *self, conc_time deadline,
   /* With every thread done the carriers need a moment; else do not wait. */
   conc_crew_close(r->crew, self, empty ? CONC_FOREVER : CONC_NOW);
 }
+
+bool conc_root_forked(const conc_root *r) { return conc_crew_forked(r->crew); }
 
 bool conc_root_cancelled(conc_root *r) {
   conc_mutex_lock(&r->lock);

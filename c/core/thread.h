@@ -205,6 +205,8 @@ void conc_root_remove_closer(conc_root *r, conc_closer *c);
 void conc_root_close(conc_root *r, conc_parker *self, conc_time deadline,
                      int64_t grace);
 bool conc_root_closing(conc_root *r);
+/* Was this process forked after the first of these threads had started? */
+bool conc_root_forked(const conc_root *r);
 /* Are the waits of all its threads over, as it has closed? */
 bool conc_root_cancelled(conc_root *r);
 

@@ -172,6 +172,9 @@ static int join(lua_State *L) {
     return luaL_error(L, "cannot join a thread that conc did not start");
   if (atomic_load(&t->stage) == CONC_THREAD_NEW)
     return luaL_error(L, "cannot join a thread before it is started");
+  if (conc_thread_alive(t) && conc_root_forked(t->root))
+    return luaL_error(L, "cannot join a thread of the process that this one "
+                         "was forked from");
   do
     st = conc_thread_join(t, lc_self(L), deadline);
   while (lc_again(L, st));

@@ -14,6 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if !defined(_WIN32)
+#include <sys/wait.h>
+#endif
 #include <unistd.h>
 
 #include "base/object.h"
@@ -329,6 +332,42 @@ static void test_close_with_executor(void) {
   lua_close(L);
 }
 
+#if !defined(_WIN32)
+/* A host that forks: the child has none of the threads, is told so, and ends. */
+static void test_fork(void) {
+  lua_State *L = host(all);
+  run(L, "local conc = require 'conc'\n"
+         "go = conc.threading.Event()\n"
+         "ex = conc.futures.ThreadPoolExecutor(2)\n"
+         "ex:submit(function() end):result()\n"
+         "core.Thread{target = function() end}:start():join()\n"
+         "t = core.Thread{target = function(e) e:wait() end, args = {go}}\n"
+         "t:start()");
+  fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    alarm(WATCHDOG);
+    run(L, "local function fails(f)\n"
+           "  local ok, e = pcall(f)\n"
+           "  assert(not ok and e:find 'forked', e)\n"
+           "end\n"
+           "fails(function() core.Thread{target = print}:start() end)\n"
+           "fails(function() t:join() end)\n"
+           "local q, l = core.Queue(), core.Lock()\n"
+           "do local held <close> = l:acquire() end\n"
+           "q:put(1)\n"
+           "assert(q:get() == 1 and select(2, q:get(0.01)) == 'timeout')\n"
+           "do local scope <close> = ex end");
+    lua_close(L);
+    _exit(0);
+  }
+  int status = -1;
+  CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+  run(L, "go:set() t:join() assert(ex:submit(math.max, 1, 5):result() == 5)");
+  lua_close(L);
+}
+#endif
+
 /* A daemon that never looks up is left behind; the state ends all the same. */
 static void test_close_abandons(void) {
   lua_State *L = host_with_tell();
@@ -474,18 +513,23 @@ int main(void) {
   static const struct {
     const char *name;
     void (*test)(void);
-  } tests[] = {{"libraries", test_libraries},
-               {"a late library", test_late_library},
-               {"two roots", test_two_roots},
-               {"many hosts at once", test_many_hosts},
-               {"a foreign thread", test_foreign_thread},
-               {"close joins", test_close_joins},
-               {"close joins grandchildren", test_close_joins_grandchildren},
-               {"close wakes daemons", test_close_wakes_daemons},
-               {"close with an executor", test_close_with_executor},
-               {"close with a limit", test_close_limit},
-               {"memory", test_memory},
-               {"close abandons", test_close_abandons}};
+  } tests[] = {
+    {"libraries", test_libraries},
+    {"a late library", test_late_library},
+    {"two roots", test_two_roots},
+    {"many hosts at once", test_many_hosts},
+    {"a foreign thread", test_foreign_thread},
+    {"close joins", test_close_joins},
+    {"close joins grandchildren", test_close_joins_grandchildren},
+    {"close wakes daemons", test_close_wakes_daemons},
+    {"close with an executor", test_close_with_executor},
+    {"close with a limit", test_close_limit},
+#if !defined(_WIN32)
+    {"fork", test_fork},
+#endif
+    {"memory", test_memory},
+    {"close abandons", test_close_abandons}
+  };
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
     printf("%s\n", tests[i].name);
     tests[i].test();
