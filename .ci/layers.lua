@@ -14,6 +14,17 @@ local system_headers = {
 }
 local lua_headers = {"^lua%.h$", "^luaconf%.h$", "^lauxlib%.h$", "^lualib%.h$"}
 
+-- What Linux has and other Unixes lack, or some of them.  In c/sys it is for
+-- linux*.c; elsewhere it stands in a part that is compiled under a condition.
+local linux_only = {
+  "[<\"]linux/", "sys/epoll", "sys/eventfd", "sys/prctl", "sys/syscall", "sys/auxv",
+  "%f[%w]epoll_%w", "eventfd", "pidfd", "%f[%w]futex", "SYS_%w", "memfd_%w", "gettid%f[%W]",
+  "prctl%f[%W]", "getauxval", "pipe2%f[%W]", "accept4", "dup3%f[%W]", "SOCK_NONBLOCK",
+  "F_OFD_", "sem_timedwait", "sched_getaffinity", "pthread_setname_np", "close_range",
+  "posix_fallocate", "mremap", "MADV_%w", "signalfd", "timerfd", "/proc/", "/dev/shm",
+  "sys/cgroup", "clock_nanosleep", "pthread_condattr_setclock", "mkostemp", "SO_PEERCRED",
+}
+
 local rank = {}
 for i, layer in ipairs(order) do rank[layer] = i end
 
@@ -52,6 +63,23 @@ end
 
 local bad, files = 0, 0
 
+-- Words of Linux in a file for every Unix, outside of #if.
+local function check_words(path)
+  local depth, number = 0, 0
+  for line in io.lines(path) do
+    number = number + 1
+    line = line:gsub("/%*.-%*/", ""):gsub("^%s*%*.*", ""):gsub("/%*.*", "")
+    if line:find "^%s*#%s*if" then depth = depth + 1 end
+    if line:find "^%s*#%s*endif" then depth = depth - 1 end
+    for _, word in ipairs(depth == 0 and linux_only or {}) do
+      if line:find(word) then
+        bad = bad + 1
+        print(("%s:%d: '%s' is not on every Unix"):format(path, number, line:match(word)))
+      end
+    end
+  end
+end
+
 local function check(path)
   local layer, number = path:match("^c/(%w+)/"), 0
   if not rank[layer] and layer ~= "include" then
@@ -59,6 +87,7 @@ local function check(path)
     print(path .. ": no such layer")
     return
   end
+  if not path:find "^c/sys/linux" then check_words(path) end
   for line in io.lines(path) do
     number = number + 1
     local quote, header = line:match('^%s*#%s*include%s*(["<])([^">]+)')

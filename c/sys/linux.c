@@ -7,6 +7,7 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <stdio.h>
@@ -54,6 +55,21 @@ bool conc_sys_wake_shared(conc_word *w, bool all) {
 int conc_unix_memory_file(void) {
   int fd = memfd_create("conc", MFD_CLOEXEC);
   return fd < 0 && errno == ENOSYS ? conc_unix_unnamed() : fd;
+}
+
+/* What is not there yet can be mapped. */
+int conc_unix_reserve(int fd, size_t size) {
+  (void)fd;
+  (void)size;
+  return 0;
+}
+
+int conc_unix_allocate(int fd, size_t from, size_t size) {
+  int st;
+  do
+    st = posix_fallocate(fd, (off_t)from, (off_t)size);
+  while (st == EINTR);
+  return st;
 }
 
 uint64_t conc_sys_tid(void) { return (uint64_t)syscall(SYS_gettid); }

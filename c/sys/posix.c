@@ -12,10 +12,14 @@
 #include "sys/sys.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
-#if defined(__FreeBSD__) || defined(__DragonFly__)
+#if defined(__FreeBSD__) || defined(__DragonFly__) || defined(__OpenBSD__)
 #include <pthread_np.h>
 #elif defined(__NetBSD__)
 #include <lwp.h>
@@ -108,7 +112,62 @@ bool conc_sys_wake_shared(conc_word *w, bool all) {
   return true;
 }
 
-int conc_unix_memory_file(void) { return conc_unix_unnamed(); }
+/* ---- Memory files ---- */
+
+/* An ordinary file, whose name is gone. */
+static int temporary(void) {
+  const char *dir = getenv("TMPDIR");
+  char path[1024];
+  dir = dir == NULL || strlen(dir) > sizeof path / 2 ? "/tmp" : dir;
+  (void)snprintf(path, sizeof path, "%s/conc.XXXXXX", dir);
+  int fd = mkstemp(path);
+  if (fd < 0)
+    return -1;
+  (void)unlink(path);
+  (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+  return conc_unix_lift(fd);
+}
+
+static bool takes_locks(int fd) {
+  struct flock lock = {
+    .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 1};
+  return fcntl(fd, F_GETLK, &lock) == 0;
+}
+
+/* The files of shm_open take no locks on FreeBSD and macOS. */
+int conc_unix_memory_file(void) {
+  int fd = conc_unix_unnamed();
+  if (fd >= 0 && takes_locks(fd))
+    return fd;
+  if (fd >= 0)
+    close(fd);
+  return temporary();
+}
+
+/* macOS sets a size only once, and FreeBSD maps no more than there is. */
+int conc_unix_reserve(int fd, size_t size) {
+  return ftruncate(fd, (off_t)size) == 0 ? 0 : errno;
+}
+
+/*
+ * Where memory cannot be asked for, it comes when it is touched, and a machine
+ * that has no more ends the program.
+ */
+int conc_unix_allocate(int fd, size_t from, size_t size) {
+#if defined(__APPLE__) || defined(__OpenBSD__)
+  (void)fd, (void)from, (void)size;
+  return 0;
+#else
+  int st;
+  do
+    st = posix_fallocate(fd, (off_t)from, (off_t)size);
+  while (st == EINTR);
+  return st == EINVAL || st == ENODEV || st == ENOSYS || st == EOPNOTSUPP ? 0
+                                                                          : st;
+#endif
+}
+
+/* ---- Threads and processors ---- */
 
 uint64_t conc_sys_tid(void) {
 #ifdef __APPLE__
@@ -136,6 +195,10 @@ void conc_sys_name_thread(const char *name) {
   for (int i = 0; i < 15 && name[i] != '\0'; i++)
     cut[i] = name[i];
   pthread_setname_np(pthread_self(), cut);
+#elif defined(__NetBSD__)
+  pthread_setname_np(pthread_self(), "%s", (void *)(uintptr_t)name);
+#elif defined(__FreeBSD__) || defined(__DragonFly__) || defined(__OpenBSD__)
+  pthread_set_name_np(pthread_self(), name);
 #else
   (void)name;
 #endif

@@ -44,6 +44,13 @@ void conc_sys_unmask_signals(const struct conc_sys_mask *old) {
   pthread_sigmask(SIG_SETMASK, &was, NULL);
 }
 
+#ifndef RTLD_NODELETE
+#define RTLD_NODELETE 0 /* opened once too often has the same effect */
+#endif
+#ifndef RTLD_NOLOAD
+#define RTLD_NOLOAD 0
+#endif
+
 /*
  * lua_close unloads every C library that its state loaded.  A thread that
  * outlives the state would then run unmapped code, so the module is opened

@@ -15,8 +15,11 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#ifdef __APPLE__
+#if defined(__APPLE__)
 #include <mach-o/dyld.h>
+#elif defined(__FreeBSD__) || defined(__DragonFly__) || defined(__NetBSD__)
+#include <sys/param.h>
+#include <sys/sysctl.h>
 #endif
 
 #ifndef MSG_NOSIGNAL
@@ -71,9 +74,9 @@ apr_status_t conc_sys_channel(conc_handle ends[2]) {
     return st;
   for (int i = 0; i < 2; i++) {
     ends[i] = fd[i];
+    (void)fcntl(fd[i], F_SETFD, FD_CLOEXEC);
 #ifdef SO_NOSIGPIPE
     int on = 1;
-    (void)fcntl(fd[i], F_SETFD, FD_CLOEXEC);
     (void)setsockopt(fd[i], SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
 #endif
   }
@@ -168,16 +171,18 @@ apr_status_t conc_sys_program(char *path, size_t size) {
 #if defined(__APPLE__)
   uint32_t n = (uint32_t)size;
   return _NSGetExecutablePath(path, &n) == 0 ? APR_SUCCESS : APR_ENOSPC;
+#elif defined(__FreeBSD__) || defined(__DragonFly__)
+  int mib[] = {CTL_KERN, KERN_PROC, KERN_PROC_PATHNAME, -1};
+  return sysctl(mib, 4, path, &size, NULL, 0) == 0 ? APR_SUCCESS : errno;
+#elif defined(__NetBSD__)
+  int mib[] = {CTL_KERN, KERN_PROC_ARGS, -1, KERN_PROC_PATHNAME};
+  return sysctl(mib, 4, path, &size, NULL, 0) == 0 ? APR_SUCCESS : errno;
 #else
-  static const char *const links[] = {"/proc/self/exe", "/proc/curproc/file"};
-  for (size_t i = 0; i < sizeof links / sizeof *links; i++) {
-    ssize_t n = readlink(links[i], path, size - 1);
-    if (n > 0 && (size_t)n < size - 1) {
-      path[n] = '\0';
-      return APR_SUCCESS;
-    }
-  }
-  return APR_ENOENT;
+  ssize_t n = readlink("/proc/self/exe", path, size - 1);
+  if (n <= 0 || (size_t)n >= size - 1)
+    return APR_ENOENT;
+  path[n] = '\0';
+  return APR_SUCCESS;
 #endif
 }
 

@@ -21,6 +21,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "sys/unix.h"
+
 enum { PAGE = 4096 };
 
 typedef struct trailer {
@@ -46,15 +48,24 @@ static int unlink_name(const char *name) {
   return shm_unlink(path) == 0 ? 0 : errno;
 }
 
-/* False: the file is none of conc's. */
+/*
+ * False: the file is none of conc's.  It is mapped, since not every system reads
+ * such files; and not every one calls them regular, so that a type is fine, too,
+ * that is none.
+ */
 static bool read_trailer(int fd, trailer *t) {
   struct stat file;
-  if (fstat(fd, &file) != 0 || !S_ISREG(file.st_mode) ||
+  if (fstat(fd, &file) != 0 ||
+      ((file.st_mode & S_IFMT) != 0 && !S_ISREG(file.st_mode)) ||
       file.st_size < (off_t)sizeof *t)
     return false;
-  off_t at = file.st_size - (off_t)sizeof *t;
-  return pread(fd, t, sizeof *t, at) == (ssize_t)sizeof *t &&
-         memcmp(t->magic, MAGIC, sizeof MAGIC) == 0 && t->size <= (uint64_t)at;
+  size_t size = (size_t)file.st_size, at = size - sizeof *t;
+  char *p = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+  if (p == MAP_FAILED)
+    return false;
+  memcpy(t, p + at, sizeof *t);
+  (void)munmap(p, size);
+  return memcmp(t->magic, MAGIC, sizeof MAGIC) == 0 && t->size <= at;
 }
 
 /* ---- Making ---- */
@@ -68,15 +79,7 @@ static uint64_t fresh_id(const void *salt) {
 static int give_memory(int fd, size_t size) {
   if (ftruncate(fd, (off_t)size) != 0)
     return errno;
-#ifdef __APPLE__
-  return 0;
-#else
-  int st;
-  do
-    st = posix_fallocate(fd, 0, (off_t)size);
-  while (st == EINTR);
-  return st;
-#endif
+  return conc_unix_allocate(fd, 0, size);
 }
 
 static apr_status_t map(conc_named *n, int fd, size_t size, size_t all) {

@@ -53,22 +53,11 @@ static apr_status_t map(conc_segment *s, int fd, size_t size) {
 
 /* ---- Segments ---- */
 
-/* Apple's memory files get their size once, and their pages when touched. */
-static int reserve(int fd, size_t size) {
-#ifdef __APPLE__
-  return ftruncate(fd, (off_t)size) == 0 ? 0 : errno;
-#else
-  (void)fd;
-  (void)size;
-  return 0;
-#endif
-}
-
 apr_status_t conc_sys_segment_new(conc_segment *s, size_t size) {
   int fd = conc_unix_memory_file();
   if (fd < 0)
     return errno;
-  apr_status_t st = reserve(fd, size);
+  apr_status_t st = conc_unix_reserve(fd, size);
   if (st == APR_SUCCESS)
     st = map(s, fd, size);
   if (st != APR_SUCCESS)
@@ -86,16 +75,7 @@ apr_status_t conc_sys_segment_open(conc_segment *s, intptr_t handle,
 
 apr_status_t conc_sys_segment_commit(const conc_segment *s, size_t from,
                                      size_t to) {
-#ifdef __APPLE__
-  (void)s, (void)from, (void)to;
-  return APR_SUCCESS;
-#else
-  int st;
-  do
-    st = posix_fallocate((int)s->handle, (off_t)from, (off_t)(to - from));
-  while (st == EINTR);
-  return st;
-#endif
+  return conc_unix_allocate((int)s->handle, from, to - from);
 }
 
 void conc_sys_segment_unmap(conc_segment *s) {

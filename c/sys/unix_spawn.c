@@ -32,7 +32,12 @@
 #endif
 #endif
 
+#ifdef __APPLE__ /* which has no such name in libraries */
+#include <crt_externs.h>
+#define environ (*_NSGetEnviron())
+#else
 extern char **environ;
+#endif
 
 /* All that the child needs, made before. */
 struct plan {
