@@ -106,6 +106,7 @@ local common = {
   "c/lua/keeper.c",
   "c/lua/keeper_process.c",
   "c/lua/larray.c",
+  "c/lua/larray_text.c",
   "c/lua/lbarrier.c",
   "c/lua/lc.c",
   "c/lua/lcancel.c",

@@ -358,6 +358,21 @@ helper.for_both(function(sync, module)
       end)
     end)
 
+    it("of characters is a string too", function()
+      local a = Array("c", 4)
+      a.value = "ab"
+      assert.equal("ab", a.value)
+      assert.equal("ab\0\0", a.raw)
+      a.raw = "wxyz"
+      assert.equal("wxyz", a.value)
+      a.value = "b"
+      assert.equal("b\0yz", a.raw)
+      assert.error_matches(function() a.value = "12345" end, "value: 5 bytes do not fit into 4")
+      assert.error_matches(function() a.raw = 5 end, "value: string expected")
+      assert.equal("b\0yz", a.raw)
+      assert.is_nil(Array("b", 4).value)
+    end)
+
     it("has a lock as a Value has", function()
       local lock = Lock()
       local a = Array("i", 1)

@@ -113,6 +113,20 @@ describe("map", function()
     end
   end)
 
+  it("raises an error of its input where the item would have come", function()
+    local ex <close> = Executor(2)
+    local n = 0
+    local iterator = ex:map(double, function()
+      n = n + 1
+      if n == 4 then error "no more" end
+      return n
+    end)
+    for i = 1, 3 do assert.same({i, 2 * i}, {iterator()}) end
+    assert.error_matches(iterator, "no more")
+    assert.equal(0, select("#", iterator()))
+    assert.equal(4, n)
+  end)
+
   it("has taken the items of a sequence before it returns", function()
     local ex <close> = Executor(1)
     local xs = range(100)

@@ -67,7 +67,9 @@ end
 local function free(name) return {name = name, good = 1, bad = {}} end
 
 local ACQUIRE = {acquire = {timeout()}, release = {}, locked = {}}
-local SEMAPHORE = {acquire = {timeout()}, release = {integer("n", 1, 1)}, value = {}}
+local SEMAPHORE = {
+  acquire = {timeout()}, release = {integer("n", 1, 1)}, value = {}, get_value = {}, locked = {},
+}
 local QUEUE = {
   put = {item "item", timeout()}, get = {timeout()}, put_nowait = {item "item"},
   get_nowait = {}, items = {}, qsize = {}, empty = {}, full = {}, maxsize = {},

@@ -181,6 +181,24 @@ for _, kind in ipairs {"Pool", "ThreadPool"} do
   end)
 end
 
+for _, kind in ipairs {"Pool", "ThreadPool"} do
+  describe(kind, function()
+    it("gives results of imap one by one, with a timeout", function()
+      local p <close> = multiprocessing[kind](1)
+      local results = p:imap(function(x)
+        require "conc".sleep(x)
+        return "done"
+      end, {0, 0.2})
+      assert.same({1, "done"}, {results:next(helper.patience)})
+      assert.is_true(conc.Error.is(raised(results.next, results, 0.01), "TimeoutError"))
+      assert.same({2, "done"}, {results:next(helper.patience)})
+      assert.equal(0, select("#", results:next()))
+      p:close()
+      assert.is_true(p:join())
+    end)
+  end)
+end
+
 describe("A Pool", function()
   it("loses one task with a process that is killed, and no more", function()
     local p <close> = multiprocessing.Pool(1)

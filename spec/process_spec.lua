@@ -491,6 +491,57 @@ for _, method in ipairs(methods) do
       helper.eventually(function() return not alive(pid) end, "the orphan's end")
     end)
 
+    it("is terminated when Ctrl-C ends the program in a wait", function()
+      helper.not_on_windows "there is no command kill"
+      local t = conc.time()
+      local text, how, status = run(([[
+        local conc = require "conc"
+        local mp = conc.multiprocessing.get_context %q
+        local q = mp.Queue()
+        mp.Process{target = function(to)
+          to:put(1)
+          require "conc".sleep(100)
+        end, args = {q}}:start()
+        local thread = conc.threading.Thread{target = function() require "conc".sleep(100) end}
+        thread:start()
+        local pool <close> = mp.Pool(1)
+        local r = pool:apply_async(function(to)
+          to:put(1)
+          require "conc".sleep(100)
+        end, {q})
+        for _ = 1, 2 do q:get() end
+        os.execute("(sleep 0.2; kill -INT " .. mp.current_process():pid() .. ") &")
+        r:get()
+      ]]):format(method), "exec %s")
+      assert.matches("interrupted!", text)
+      assert.same({"exit", 1}, {how, status})
+      assert.is_true(conc.time() - t < 50)
+    end)
+
+    it("does not mind which standard streams its parent has closed", function()
+      helper.not_on_windows "there is no such shell"
+      for _, closed in ipairs {"<&-", ">&-", "2>&-", "<&- >&- 2>&-"} do
+        local path, read = scratch()
+        run(([[
+          local mp = require "conc.multiprocessing".get_context %q
+          local q = mp.Queue()
+          local p = mp.Process{target = function(to)
+            print "scribble"
+            io.stdout:flush()
+            to:put(tostring(io.read()))
+          end, args = {q}}:start()
+          print "scribble"
+          io.stdout:flush()
+          local seen = q:get(10)
+          p:join()
+          local file = io.open(%q, "a")
+          file:write(seen, " ", p:exitcode())
+          file:close()
+        ]]):format(method, path), "%s " .. closed)
+        assert.matches("nil 0$", read(), nil, nil, closed)
+      end
+    end)
+
     it("is joined at the end of the program, unless it is a daemon", function()
       local text = run(([[
         local mp = require "conc.multiprocessing".get_context %q

@@ -195,6 +195,15 @@ helper.for_both(function(sync, module)
   describe("A BoundedSemaphore of " .. module, function()
     common "BoundedSemaphore"
 
+    it("tells how many permits are left, and whether none is", function()
+      local semaphore = sync.BoundedSemaphore(1)
+      assert.equal(1, semaphore:get_value())
+      assert.is_false(semaphore:locked())
+      semaphore:acquire()
+      assert.equal(0, semaphore:get_value())
+      assert.is_true(semaphore:locked())
+    end)
+
     it("raises when it is released above its first value, and is as before", function()
       local semaphore = sync.BoundedSemaphore(2)
       local message = "cannot release a BoundedSemaphore above its initial value 2"

@@ -16,6 +16,7 @@ series of such. The types are those of @{Value}.
 #include <limits.h>
 #include <string.h>
 
+#include "lua/larray_text.h"
 #include "lua/lcell.h"
 #include "lua/types.h"
 
@@ -338,6 +339,8 @@ static int get_lock(lua_State *L) {
 
 /* What is neither an element nor the end: a method, or a mistake. */
 static int other_index(lua_State *L, conc_cells *c) {
+  if (larray_is_text(L, c))
+    return larray_push_text(L, c);
   if (lua_type(L, 2) == LUA_TSTRING) {
     lua_settop(L, 2);
     lua_rawget(L, lua_upvalueindex(2)); /* the method table */
@@ -364,6 +367,8 @@ static int meta_index(lua_State *L) {
 
 static int meta_newindex(lua_State *L) {
   conc_cells *c = lcell_check(L, &conc_array_class, &conc_sarray_class);
+  if (larray_is_text(L, c))
+    return larray_set_text(L, c);
   return lcell_set(L, check_element(L, c), &c->type, 3);
 }
 

@@ -14,6 +14,7 @@ may do so again at once.
 
 #include "ipc/sbarrier.h"
 #include "lua/acquired.h"
+#include "lua/state.h"
 #include "lua/types.h"
 #include "lua/wire.h"
 
@@ -153,12 +154,15 @@ static apr_status_t trip(lua_State *L, arrival *a) {
 
 static apr_status_t await(lua_State *L, arrival *a, conc_time deadline) {
   apr_status_t st;
+  lc_state *S = lc_get(L);
   while ((st = await_others(a, deadline)) == CONC_INTERRUPTED) {
+    S->interrupted = true; /* a hook may raise in the call itself */
     lua_pushvalue(L, HOOK);
     if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
       quit(a);
       lua_error(L);
     }
+    S->interrupted = false;
   }
   return st;
 }

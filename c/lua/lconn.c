@@ -214,7 +214,9 @@ static int poll(lua_State *L) {
     conc_conn_keep(c);
   if (APR_STATUS_IS_ENOMEM(st))
     return lc_fail(L, st);
-  lua_pushboolean(L, !APR_STATUS_IS_TIMEUP(st));
+  if (APR_STATUS_IS_TIMEUP(st))
+    return lc_truth(L, st);
+  lua_pushboolean(L, true);
   return 1;
 }
 

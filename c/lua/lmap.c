@@ -39,11 +39,13 @@ typedef struct map {
   lua_Integer base;     /* items before it */
   lua_Integer size;     /* of a chunk */
   bool measure;         /* the size is found by measuring */
+  bool failed;          /* the input has raised; the error is the uservalue */
   bool fixed;           /* the window was given */
   lua_Integer flying;   /* items submitted and not yet given */
   lua_Integer window;   /* read on while fewer fly; 0: the input has ended */
   lua_Integer workers;
   conc_time deadline;
+  conc_time patience; /* of this one call; 0: the deadline counts */
   int flags;
 } map;
 
@@ -98,7 +100,7 @@ static int map_gc(lua_State *L) {
 
 static map *push_map(lua_State *L) {
   static const char key = 0;
-  map *m = lua_newuserdatauv(L, sizeof *m, 0);
+  map *m = lua_newuserdatauv(L, sizeof *m, 1);
   memset(m, 0, sizeof *m);
   lc_setfinalizer(L, &key, map_gc);
   return m;
@@ -206,19 +208,36 @@ static void submit_sequence(lua_State *L, map *m, conc_pool *p, int fn,
   }
 }
 
+/* Where the parts of a map are on the stack, or as upvalues. */
+typedef struct places {
+  int map, fn, input;
+} places;
+
+/*
+ * Push the next item; false: the input has ended.  Its error is kept, and
+ * surfaces where the item would have come.
+ */
+static bool read_item(lua_State *L, map *m, const places *at) {
+  lua_pushvalue(L, at->input);
+  m->failed = lua_pcall(L, 0, 1, 0) != LUA_OK;
+  if (!m->failed && !lua_isnil(L, -1))
+    return true;
+  m->window = 0;
+  if (m->failed && (lc_get(L)->interrupted ||
+                    lc_iserror(L, lua_gettop(L), "CancelledError")))
+    lua_error(L); /* who takes the results is to stop */
+  lua_setiuservalue(L, at->map, 1);
+  return false;
+}
+
 /* Read on in the input until the window is full, or it ends. */
-static void fill_window(lua_State *L, map *m, conc_pool *p, int fn, int input) {
+static void fill_window(lua_State *L, map *m, conc_pool *p, const places *is) {
   while (m->window > 0 && m->flying < m->window) {
-    int at = begin_chunk(L, m, fn);
+    int at = begin_chunk(L, m, is->fn);
     lua_Integer most = m->window - m->flying;
-    for (lua_Integer k = 0; k < m->size && k < most && m->window > 0; k++) {
-      lua_pushvalue(L, input);
-      lua_call(L, 0, 1);
-      if (lua_isnil(L, -1)) {
-        lua_pop(L, 1);
-        m->window = 0;
-      }
-    }
+    for (lua_Integer k = 0; k < m->size && k < most; k++)
+      if (!read_item(L, m, is))
+        break;
     if (lua_gettop(L) > at + 1)
       submit_chunk(L, m, p, at);
     lua_settop(L, at - 1);
@@ -312,15 +331,18 @@ static conc_future *watch_claim(void *arg, conc_worker *w) {
 static size_t await_chunk(lua_State *L, map *m) {
   size_t place = 0;
   apr_status_t st;
+  conc_time deadline = m->patience != 0 ? m->patience : m->deadline;
   if (m->watch == NULL) {
-    st = lc_await_future(L, m->chunks[m->first].future, m->deadline);
+    st = lc_await_future(L, m->chunks[m->first].future, deadline);
   } else {
     lc_goal g = {.arg = m->watch,
                  .ready = watch_ready,
                  .prepare = watch_prepare,
                  .claim = watch_claim};
-    st = lc_await(L, &g, m->deadline);
+    st = lc_await(L, &g, deadline);
   }
+  if (st != APR_SUCCESS && m->patience != 0)
+    lc_throw(L, "TimeoutError", "the next result is not ready in time");
   if (st != APR_SUCCESS) {
     abandon(m);
     lc_throw(L, "TimeoutError", "the results of map are not ready in time");
@@ -336,7 +358,12 @@ static size_t await_chunk(lua_State *L, map *m) {
 static bool next_chunk(lua_State *L, map *m) {
   conc_executor *ex = lc_testexecutor(L, up(EXECUTOR));
   if (ex != NULL && m->window > 0)
-    fill_window(L, m, ex->pool, up(CALL), up(INPUT));
+    fill_window(L, m, ex->pool, &(places){up(MAP), up(CALL), up(INPUT)});
+  if (m->n == 0 && m->failed) {
+    m->failed = false;
+    lua_getiuservalue(L, up(MAP), 1);
+    lua_error(L);
+  }
   if (m->n == 0)
     return false;
   make_room(L, m); /* for its parts */
@@ -374,9 +401,13 @@ static int odd_item(lua_State *L, lua_Integer k) {
   return lua_error(L);
 }
 
-/* The iterator: index and results, or the item's error. */
+/*
+ * The iterator: index and results, or the item's error.  A for loop calls it
+ * with nil; Pool's imap may give a timeout, after which one can go on.
+ */
 static int next_item(lua_State *L) {
   map *m = lua_touserdata(L, up(MAP));
+  m->patience = lua_isnoneornil(L, 1) ? 0 : lc_deadline(L, 1, "timeout");
   lua_settop(L, 0);
   if (m->k == m->count && !next_chunk(L, m))
     return 0;
@@ -520,7 +551,7 @@ static int start_map(lua_State *L, int flags) {
   if (sequence)
     submit_sequence(L, m, p, 2, 3);
   else
-    fill_window(L, m, p, 2, 3);
+    fill_window(L, m, p, &(places){4, 2, 3});
   (void)push_iterator(L);
   return progress ? with_progress(L, 5, 6) : 4;
 }

@@ -145,6 +145,8 @@ static int poll(lua_State *L) {
   do
     st = conc_spipe_poll(check(L), lc_self(L), deadline);
   while (lc_again(L, st));
+  if (APR_STATUS_IS_TIMEUP(st))
+    return lc_truth(L, st);
   lua_pushboolean(L, st == APR_SUCCESS);
   return 1;
 }

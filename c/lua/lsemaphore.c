@@ -127,10 +127,22 @@ static int semaphore_value(lua_State *L) {
   return 1;
 }
 
-static const luaL_Reg methods[] = {{"acquire", semaphore_acquire},
-                                   {"release", semaphore_release},
-                                   {"value", semaphore_value},
-                                   {NULL, NULL}};
+/***
+Are there no permits left, a moment ago?
+@function locked
+@treturn boolean
+*/
+static int semaphore_locked(lua_State *L) {
+  conc_obj *s = check(L);
+  lc_nomore(L, 1);
+  lua_pushboolean(L, value_of(s) == 0);
+  return 1;
+}
+
+static const luaL_Reg methods[] = {
+  {"acquire", semaphore_acquire}, {"release", semaphore_release},
+  {"value", semaphore_value},     {"get_value", semaphore_value},
+  {"locked", semaphore_locked},   {NULL, NULL}};
 
 static const luaL_Reg metamethods[] = {{"__close", semaphore_close},
                                        {NULL, NULL}};

@@ -29,11 +29,12 @@ lc_packer *lc_push_packer(lua_State *L, const lc_packer *like) {
 
 /* What error messages call the value at 'i'. */
 static const char *label(lua_State *L, const lc_packing *r, int i) {
+  bool worker = strcmp(r->name, "initializer") == 0;
   bool call = strcmp(r->name, "fn") == 0 || strcmp(r->name, "target") == 0 ||
-              strcmp(r->name, "init") == 0;
+              strcmp(r->name, "init") == 0 || worker;
   int fn = r->first + r->before;
   if (call && i > fn)
-    return lua_pushfstring(L, "args[%d]", i - fn);
+    return lua_pushfstring(L, worker ? "initargs[%d]" : "args[%d]", i - fn);
   if (call || (r->first == r->last && strcmp(r->name, "args") != 0))
     return r->name;
   return lua_pushfstring(L, "%s[%d]", r->name, i - r->first + 1);

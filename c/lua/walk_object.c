@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/cells.h"
 #include "ipc/shared.h"
 #include "lua/names.h"
 
@@ -65,7 +66,9 @@ void lc_walk_step_packed(lua_State *L, lc_packer *pk, lc_frame *f) {
 }
 
 /* What an object of this process only is called, and what there is instead. */
-static void stays(lua_State *L, lc_packer *pk, const char *name) {
+static void stays(lua_State *L, lc_packer *pk, const conc_class *cls) {
+  const char *name = cls->name;
+  bool view = cls == &conc_view_class;
   static const struct {
     const char *module, *names;
   } modules[] = {{"threading",
@@ -81,12 +84,16 @@ static void stays(lua_State *L, lc_packer *pk, const char *name) {
                      "a %s.%s cannot leave the process; use "
                      "multiprocessing.%s",
                      modules[i].module, name, name);
+  if (view)
+    (void)snprintf(text, sizeof text,
+                   "a view of memory cannot leave the process; send the "
+                   "SharedMemory");
   lc_walk_fail(L, pk, "%s", text);
 }
 
 static void object(lua_State *L, lc_packer *pk, conc_obj *o) {
   if (pk->wire && !conc_is_proxy(o)) {
-    stays(L, pk, o->cls->name);
+    stays(L, pk, o->cls);
     return;
   }
   lc_remember(L, -1);

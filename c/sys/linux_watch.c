@@ -233,7 +233,7 @@ static bool child_ended(conc_sys_watch *w) {
 
 apr_status_t conc_sys_child_watch(conc_sys_child *c) {
 #ifdef SYS_pidfd_open
-  int fd = (int)syscall(SYS_pidfd_open, (pid_t)c->pid, 0);
+  int fd = conc_unix_lift((int)syscall(SYS_pidfd_open, (pid_t)c->pid, 0));
 #else
   int fd = -1;
 #endif

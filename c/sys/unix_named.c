@@ -10,6 +10,7 @@
 #endif
 
 #include "sys/shm.h"
+#include "sys/unix.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -39,7 +40,7 @@ static size_t whole(size_t size) {
 static int open_name(const char *name, int flags) {
   char path[CONC_NAME_MOST + 2];
   (void)snprintf(path, sizeof path, "/%s", name);
-  return shm_open(path, flags, 0600);
+  return conc_unix_lift(shm_open(path, flags, 0600));
 }
 
 static int unlink_name(const char *name) {

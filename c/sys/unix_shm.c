@@ -54,7 +54,7 @@ static apr_status_t map(conc_segment *s, int fd, size_t size) {
 /* ---- Segments ---- */
 
 apr_status_t conc_sys_segment_new(conc_segment *s, size_t size) {
-  int fd = conc_unix_memory_file();
+  int fd = conc_unix_lift(conc_unix_memory_file());
   if (fd < 0)
     return errno;
   apr_status_t st = conc_unix_reserve(fd, size);

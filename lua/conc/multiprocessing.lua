@@ -37,6 +37,18 @@ multiprocessing.ShareableList = require "conc.shareable_list".ShareableList
 multiprocessing.SharedMemoryManager =
   require "conc.shared_memory_manager".SharedMemoryManager
 
+--- A Value, an Array without a lock.
+function multiprocessing.RawValue(type, init)
+  return multiprocessing.Value(type, init, false)
+end
+
+function multiprocessing.RawArray(type, values)
+  return multiprocessing.Array(type, values, false)
+end
+
+--- Does nothing, as no program is frozen; for programs that come from Python.
+function multiprocessing.freeze_support() end
+
 -- Start methods ------------------------------------------------------------
 
 -- Windows cannot copy a process.

@@ -244,11 +244,28 @@ function Pool:starmap_async(fn, xs, options)
   return start_map(self, "starmap_async", true, fn, xs, options)
 end
 
+-- What imap returns: an iterator that is also an object.
+local Results = {__name = "Results"}
+Results.__index = Results
+
+function Results:__call()
+  return self.take()
+end
+
+--- The next index and its results; nothing at the end.  Raises a TimeoutError
+-- when they are not ready in time; one may ask again.
+-- @number[opt] timeout
+function Results:next(timeout)
+  return self.take(timeout)
+end
+
 local function lazy(self, call, fn, xs, chunksize, unordered)
   check_function(call, fn)
   check_chunksize(call, chunksize)
   check_open(self, 3)
-  return self.executor:map(fn, xs, {chunksize = chunksize or 1, unordered = unordered})
+  local options = {chunksize = chunksize or 1, unordered = unordered}
+  local take, _, _, closing = self.executor:map(fn, xs, options)
+  return setmetatable({take = take}, Results), nil, nil, closing
 end
 
 --- Iterate over index and results in the order of the input, as they come.
@@ -279,15 +296,18 @@ function Pool:terminate()
 end
 
 --- Wait until the workers have ended, after `close` or `terminate`.
+-- @return true
 function Pool:join()
   if not self.closed then error("the pool is still running", 2) end
   self.executor:shutdown()
+  return true
 end
 
---- Leaving the scope of a `<close>` variable: close and join.
-function Pool:__close()
-  self:close()
-  self:join()
+--- Leaving the scope of a `<close>` variable: close and join; terminate and
+-- join by Ctrl-C.
+function Pool:__close(err)
+  self.closed = true
+  getmetatable(self.executor).__close(self.executor, err)
 end
 
 -- Making -------------------------------------------------------------------

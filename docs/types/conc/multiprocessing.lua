@@ -125,6 +125,23 @@ function multiprocessing.set_start_method(method, force) end
 ---@nodiscard
 function multiprocessing.get_context(method) end
 
+---A Value without a lock.
+---@param type conc.typecode
+---@param value? conc.element
+---@return conc.Value
+---@nodiscard
+function multiprocessing.RawValue(type, value) end
+
+---An Array without a lock.
+---@param type conc.typecode
+---@param values integer|conc.element[]|string
+---@return conc.Array
+---@nodiscard
+function multiprocessing.RawArray(type, values) end
+
+---Does nothing.
+function multiprocessing.freeze_support() end
+
 ---@param path string of an interpreter, or its name on PATH
 function multiprocessing.set_executable(path) end
 
@@ -268,6 +285,7 @@ function Connection:recv_bytes_into(array, offset, timeout) end
 
 ---@param timeout? number seconds; nil: do not wait
 ---@return boolean
+---@return "timeout"? why
 function Connection:poll(timeout) end
 
 function Connection:close() end
@@ -525,15 +543,25 @@ function Pool:starmap_async(fn, xs, options) end
 ---@param fn function
 ---@param xs any[]|fun(): any
 ---@param chunksize? integer
----@return fun(): integer?, any ...
+---@return conc.Pool.Results
 function Pool:imap(fn, xs, chunksize) end
 
 ---... in the order in which they are done.
 ---@param fn function
 ---@param xs any[]|fun(): any
 ---@param chunksize? integer
----@return fun(): integer?, any ...
+---@return conc.Pool.Results
 function Pool:imap_unordered(fn, xs, chunksize) end
+
+---@class conc.Pool.Results
+---@overload fun(): integer?, any ...
+local Results = {}
+
+---Raises a TimeoutError; one may ask again.
+---@param timeout? number seconds; nil: for ever
+---@return integer? i nil at the end
+---@return any ... results
+function Results:next(timeout) end
 
 ---Take no more work.
 function Pool:close() end
@@ -542,6 +570,7 @@ function Pool:close() end
 function Pool:terminate() end
 
 ---Wait until the workers have ended, after close or terminate.
+---@return true
 function Pool:join() end
 
 ---The functions of conc.threading.Dict, for the dicts of managers and for its own.

@@ -191,6 +191,16 @@ function Semaphore:release(n) end
 ---@nodiscard
 function Semaphore:value() end
 
+---The same.
+---@return integer
+---@nodiscard
+function Semaphore:get_value() end
+
+---Is none left?
+---@return boolean
+---@nodiscard
+function Semaphore:locked() end
+
 ---@class conc.BoundedSemaphore: conc.Semaphore
 
 ---@param value? integer|conc.Semaphore.Options permits (1), never more
@@ -384,6 +394,14 @@ function Array:typecode() end
 ---@return conc.RLock|conc.Lock
 ---@nodiscard
 function Array:get_lock() end
+
+---Of type "c" only: the characters up to the first zero.
+---@type string
+Array.value = nil
+
+---Of type "c" only: all characters.
+---@type string
+Array.raw = nil
 
 ---@alias conc.key boolean|number|string|userdata
 
