@@ -178,6 +178,39 @@ describe("A ProcessPoolExecutor", function()
     assert.equal(50, v.value)
   end)
 
+  it("tells any number of functions and classes apart, in any order", function()
+    local ex <close> = Executor(1)
+    local fs, list, class = {}, {}, {}
+    class.__index = class
+    function class.twice(self) return 2 * self.n end
+    for i = 1, 100 do fs[i] = load(("return %d + ..."):format(i * 1000)) end
+    local function all(f, ...)
+      if not f then return 0 end
+      return f(1) + all(...)
+    end
+    for i = 1, 1000 do
+      list[i] = ex:submit(fs[i * 37 % 100 + 1], i)
+      list[-i] = ex:submit(all, table.unpack(fs, 1, i % 12))
+    end
+    local object = ex:submit(function(o) return o:twice(), o end, setmetatable({n = 21}, class))
+    for i = 1, 1000 do
+      assert.equal((i * 37 % 100 + 1) * 1000 + i, list[i]:result())
+      local n = i % 12
+      assert.equal(n * (n + 1) // 2 * 1000 + n, list[-i]:result())
+    end
+    local n, same = object:result()
+    assert.equal(42, n)
+    assert.equal(class, getmetatable(same))
+  end)
+
+  it("gives a new process the functions that the old one had", function()
+    local ex <close> = Executor(1)
+    for i = 1, 5 do
+      assert.equal(i + 1, ex:submit(add, i, 1):result(helper.patience))
+      error_of(ex:submit(die))
+    end
+  end)
+
   it("gives futures to callbacks, groups, select and as_completed", function()
     local ex <close> = Executor(2)
     local seen
@@ -415,11 +448,14 @@ describe("A worker process that dies", function()
       end
     end, deaths)
     local _ <close> = setmetatable({}, {__close = function() deaths:shutdown() end})
-    local sum, died = 0, 0
+    local sum, died, fs = 0, 0, {}
+    for i = 1, 60 do fs[i] = load("local _ = " .. i .. " return ...") end
     for _ = 1, rounds do
       local list = {}
       for _ = 1, 2 do deaths:put(math.random() * 0.02) end
-      for i = 1, 500 do list[i] = ex:submit_with({retries = i % 2 * 1000}, echo, i) end
+      for i = 1, 500 do
+        list[i] = ex:submit_with({retries = i % 2 * 1000}, fs[i % 60 + 1], i)
+      end
       for i = 1, 500 do
         local ok, r = pcall(list[i].result, list[i], helper.patience)
         if ok then

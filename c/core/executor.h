@@ -194,11 +194,11 @@ apr_status_t conc_pool_join(conc_pool *p, conc_parker *self,
 
 /* ---- Seeing ---- */
 
-enum { CONC_SLOWEST = 10 };
+enum { CONC_SLOWEST = 10, CONC_SLOW_NAME = 71 };
 
 typedef struct conc_slow {
   int64_t ns;
-  char name[72];
+  char name[CONC_SLOW_NAME + 1];
 } conc_slow;
 
 typedef struct conc_pool_stats {

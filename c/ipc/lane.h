@@ -10,11 +10,19 @@
  *
  * On the executor's side one thread, the keeper (lua/keeper.c), serves the lane
  * and is told when the process is gone.
+ *
+ * The code of functions and the classes in tasks (blobs) come along the lane
+ * before the first task that needs them, and stay in the process, at one of a
+ * few places that the keeper chooses; tasks name the places.  As the lane is
+ * first in, first out, and the keeper forgets what it takes back, a place holds
+ * for a task what it held when the task was given.
  */
 
+#include "core/blob.h"
 #include "core/thread.h"
 #include "ipc/process.h"
 #include "ipc/ring.h"
+#include "ipc/wire.h"
 
 /* The object. */
 typedef struct conc_lane_rings {
@@ -22,28 +30,37 @@ typedef struct conc_lane_rings {
   conc_ring results;
 } conc_lane_rings;
 
-/* [c] constant once the process is started   [a] atomic */
+enum { CONC_LANE_PLACES = 32 };
+
+/* [c] constant once the process is started   [a] atomic
+   [k] of the keeper's thread   [w] of the worker's */
 typedef struct conc_lane {
   conc_proxy proxy;
   conc_thread *keeper; /* [c] on the executor's side: a reference */
   conc_word over;      /* [a] 1: the process is gone, the keeper was told */
+  uint64_t sent[CONC_LANE_PLACES]; /* [k] ids of the blobs over there, or 0 */
+  unsigned next;                   /* [k] the place that is used next */
+  conc_blob *blobs[CONC_LANE_PLACES]; /* [w] references, or NULL */
 } conc_lane;
 
 extern const conc_shared_class conc_lane_class;
 
-/* What tasks and results begin with. */
+enum { CONC_LANE_FEW = 5 };
+
+/* What everything begins with that comes along a lane. */
 typedef struct conc_lane_head {
-  uint64_t slot;    /* which of the keeper's tasks */
-  int64_t ns;       /* of a result: how long the task took */
-  double timeout;   /* of a task: seconds, or < 0 */
-  uint32_t retries; /* of a task: how often it may lose its process */
-  uint32_t name;    /* of a task: bytes of its name, which come next */
+  int64_t ns;    /* of a result: how long the task took */
+  uint8_t slot;  /* which of the keeper's tasks; of a BLOB: its place */
+  bool wire;     /* the rest is as in wire.h; else the bytes of a message */
+  uint8_t nrefs; /* ... and so many references: the blobs at these places */
+  uint8_t places[CONC_LANE_FEW];
 } conc_lane_head;
 
 /* What comes along a lane, as the tag of the message: tasks have the kind of
    their future. */
 enum {
   CONC_LANE_INIT = 0x80, /* the first task: the initializer, or nothing */
+  CONC_LANE_BLOB,        /* among tasks: see above */
   CONC_LANE_READY,       /* the first result */
   CONC_LANE_BROKEN,      /* the initializer has failed: why */
   CONC_LANE_ENDED = 0xc0 /* results: and the state of the future */
@@ -62,15 +79,39 @@ void conc_lane_watch(conc_lane *l, conc_process *p);
    from there. */
 void conc_lane_await_over(conc_lane *l, conc_parker *self);
 
-/*
- * *m becomes the message in the item after its head and name.  CONC_CORRUPT, or
- * as conc_wire_decode and conc_item_shared.
- */
-apr_status_t conc_lane_decode(conc_msg *m, const conc_item *item);
+/* What is sent: a message, or the beginning of one. */
+typedef struct conc_lane_load {
+  conc_wire_parts parts;
+  uint8_t tag;
+} conc_lane_load;
 
-/* The head of an item, which is at least as long. */
+/*
+ * Send it to the process, or an answer to the keeper; head's 'ns' and 'slot' are
+ * the caller's.  As conc_ring_push; APR_ENOMEM; CONC_MISUSE: it holds what
+ * cannot leave the process.
+ */
+apr_status_t conc_lane_give(conc_lane *l, conc_lane_head *head,
+                            const conc_lane_load *load, conc_parker *self);
+apr_status_t conc_lane_answer(conc_lane *l, conc_lane_head *head,
+                              const conc_lane_load *load, conc_parker *self);
+
+/* The keeper has taken back what it gave: the place in a BLOB is empty. */
+void conc_lane_forget(conc_lane *l, const conc_lane_head *head);
+
+/* In the process: keep the blob in the item. */
+apr_status_t conc_lane_keep(conc_lane *l, const conc_item *item);
+
+/*
+ * *m becomes the message in the item.  CONC_CORRUPT, or as conc_wire_decode and
+ * conc_item_shared.
+ */
+apr_status_t conc_lane_decode(conc_lane *l, conc_msg *m, const conc_item *item);
+
+/* The head of an item, or NULL: it has none. */
 static inline const conc_lane_head *conc_lane_head_of(const conc_item *item) {
-  return (const conc_lane_head *)(const void *)item->data;
+  return item->size < sizeof(conc_lane_head)
+           ? NULL
+           : (const conc_lane_head *)(const void *)item->data;
 }
 
 #endif

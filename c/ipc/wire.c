@@ -77,7 +77,7 @@ static void write_id(struct writer *w, uint64_t id) {
     write_byte(w, (unsigned)(id >> (8 * i)) & 0xff);
 }
 
-static void write_message(struct writer *w, conc_msg *m, int depth);
+static void write_parts(struct writer *w, const conc_wire_parts *m, int depth);
 
 static void write_shared(struct writer *w, conc_obj *o) {
   size_t i = 0;
@@ -116,23 +116,30 @@ static void write_reference(struct writer *w, conc_obj *o, int depth) {
     w->st = APR_ENOMEM;
   write_byte(w, b->kind == CONC_BLOB_CODE ? CODE : CLASS);
   write_id(w, b->id);
-  write_message(w, &b->msg, depth + 1);
+  const conc_wire_parts parts = conc_wire_parts_of(&b->msg);
+  write_parts(w, &parts, depth + 1);
 }
 
-static void write_message(struct writer *w, conc_msg *m, int depth) {
+static void write_parts(struct writer *w, const conc_wire_parts *m, int depth) {
   write_varint(w, m->size);
   unsigned char *p = reserve(w, m->size);
   if (p != NULL && m->size != 0)
-    memcpy(p, conc_msg_data(m), m->size);
+    memcpy(p, m->data, m->size);
   write_varint(w, m->nrefs);
   for (uint32_t i = 0; i < m->nrefs && w->st == APR_SUCCESS; i++)
-    write_reference(w, conc_msg_refs(m)[i], depth);
+    write_reference(w, m->refs[i], depth);
 }
 
 apr_status_t conc_wire_encode(conc_wire *out, conc_msg *m,
                               const conc_class **what) {
+  const conc_wire_parts parts = conc_wire_parts_of(m);
+  return conc_wire_encode_parts(out, &parts, what);
+}
+
+apr_status_t conc_wire_encode_parts(conc_wire *out, const conc_wire_parts *m,
+                                    const conc_class **what) {
   struct writer w = {.st = APR_SUCCESS};
-  write_message(&w, m, 0);
+  write_parts(&w, m, 0);
   conc_free(w.seen.list);
   /* What was retained is a list of proxies. */
   *out = (conc_wire){w.data, w.size, (conc_proxy **)(void *)w.shared.list,

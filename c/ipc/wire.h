@@ -32,12 +32,30 @@ typedef struct conc_wire {
   uint32_t nshared;
 } conc_wire;
 
+/* A message, or the beginning of one, where it lies. */
+typedef struct conc_wire_parts {
+  const unsigned char *data;
+  size_t size;
+  conc_obj *const *refs;
+  uint32_t nrefs;
+} conc_wire_parts;
+
+static inline conc_wire_parts conc_wire_parts_of(conc_msg *m) {
+  return (conc_wire_parts){.data = conc_msg_data(m),
+                           .size = m->size,
+                           .refs = m->nrefs == 0 ? NULL : conc_msg_refs(m),
+                           .nrefs = m->nrefs};
+}
+
 /*
  * *w becomes a block with the message as bytes; *m stays.  APR_ENOMEM;
  * CONC_MISUSE: it holds something that cannot leave the process: *what.
  */
 apr_status_t conc_wire_encode(conc_wire *w, conc_msg *m,
                               const conc_class **what);
+/* The same for a message that is made of these parts. */
+apr_status_t conc_wire_encode_parts(conc_wire *w, const conc_wire_parts *parts,
+                                    const conc_class **what);
 void conc_wire_fini(conc_wire *w);
 
 /*

@@ -5,7 +5,9 @@
 #include "lua/callback.h"
 #include "lua/failure.h"
 #include "lua/lexecutor.h"
+#include "lua/post.h"
 #include "lua/state.h"
+#include "lua/task.h"
 #include "lua/worker.h"
 
 static const int64_t STALL = 5000000, /* ns until tasks are taken back */
@@ -39,10 +41,6 @@ static conc_future *take_from_slot(lc_keeper *k, unsigned slot) {
     k->alarm = NULL;
   }
   return f;
-}
-
-static conc_lane_head *head_of(conc_future *f) {
-  return (conc_lane_head *)(void *)conc_msg_data(&f->msg);
 }
 
 void lc_keeper_finish(lc_keeper *k, unsigned slot, conc_future_state how,
@@ -106,31 +104,30 @@ static apr_status_t set_timeout(lc_keeper *k, conc_future *f, double seconds) {
            : conc_clock_set(clock, k->alarm, conc_after(seconds));
 }
 
-static apr_status_t push(lc_keeper *k, conc_msg *m, uint8_t tag) {
-  conc_load load = {.data = conc_msg_data(m), .size = m->size, .tag = tag};
-  if (m->nrefs != 0)
-    load.shared = (conc_proxy *const *)(void *)conc_msg_refs(m);
-  load.nshared = m->nrefs;
-  return conc_ring_push(&conc_lane_at(k->lane)->tasks, &load, k->S->self,
-                        CONC_FOREVER);
+static apr_status_t send_task(lc_keeper *k, unsigned slot) {
+  conc_future *f = k->slots[slot];
+  conc_lane_head head = {.slot = (uint8_t)slot};
+  uint8_t tag = f->kind == LC_TASK_OPTIONS ? LC_TASK_CALL : f->kind;
+  const conc_lane_load load = {.parts = lc_post_parts(f), .tag = tag};
+  return conc_lane_give(k->lane, &head, &load, k->S->self);
 }
 
 /* A task that was taken goes into the lane. */
 static void give(lc_keeper *k, conc_future *f) {
   conc_msg why;
-  conc_lane_head *head = head_of(f);
-  bool alone = head->timeout >= 0;
+  const char *name;
+  lc_post post = lc_post_of(f, &name);
+  bool alone = post.timeout >= 0;
   unsigned slot = put_in_slot(k, f);
   if (alone && k->n > 1) {
     k->drain = true;
     lc_keeper_return(k, slot);
     return;
   }
-  apr_status_t st = alone ? set_timeout(k, f, head->timeout) : APR_SUCCESS;
-  head->slot = slot;
+  apr_status_t st = alone ? set_timeout(k, f, post.timeout) : APR_SUCCESS;
   k->drain = alone;
   if (st == APR_SUCCESS)
-    st = push(k, &f->msg, f->kind);
+    st = send_task(k, slot);
   if (st == APR_SUCCESS) {
     k->given++;
     return;
@@ -178,13 +175,16 @@ void lc_keeper_take_back(lc_keeper *k) {
   conc_ring *r = &conc_lane_at(k->lane)->tasks;
   conc_item item;
   while (conc_ring_pop(r, &item, k->S->self, CONC_NOW) == APR_SUCCESS) {
-    uint64_t slot = KEEPER_SLOTS;
-    if (item.tag != CONC_LANE_INIT && item.size >= sizeof(conc_lane_head))
-      slot = conc_lane_head_of(&item)->slot;
+    const conc_lane_head *head = conc_lane_head_of(&item);
+    unsigned slot = KEEPER_SLOTS;
+    if (head != NULL && item.tag == CONC_LANE_BLOB)
+      conc_lane_forget(k->lane, head);
+    else if (head != NULL && item.tag != CONC_LANE_INIT)
+      slot = head->slot;
     conc_item_fini(&item);
     if (slot < KEEPER_SLOTS && k->slots[slot] != NULL) {
       k->given--;
-      lc_keeper_return(k, (unsigned)slot);
+      lc_keeper_return(k, slot);
     }
   }
 }
@@ -198,12 +198,13 @@ static void learn(lc_keeper *k, int64_t ns, conc_future *f) {
   k->window = n < 1 ? 1 : n > KEEPER_SLOTS ? KEEPER_SLOTS : (uint32_t)n;
   atomic_fetch_add_explicit(&k->w->worked, took, memory_order_relaxed);
   if (conc_pool_is_slow(k->p, took)) {
-    const conc_lane_head *head = head_of(f);
-    char name[sizeof((conc_slow *)0)->name] = "?";
-    size_t len = head->name < sizeof name ? head->name : sizeof name - 1;
-    memcpy(name, head + 1, len);
-    if (len > 0)
+    char name[CONC_SLOW_NAME + 1] = "?";
+    const char *given;
+    uint32_t len = lc_post_of(f, &given).len;
+    if (len > 0) {
+      memcpy(name, given, len);
       name[len] = '\0';
+    }
     conc_pool_slow(k->p, took, name);
   }
 }
@@ -222,7 +223,7 @@ static void begin(lc_keeper *k, const conc_item *item) {
   k->misses = 0;
   conc_worker_enable(k->w);
   atomic_store(&k->w->startup, conc_sys_now() - k->w->hired);
-  if (k->ready || conc_lane_decode(&why, item) != APR_SUCCESS)
+  if (k->ready || conc_lane_decode(k->lane, &why, item) != APR_SUCCESS)
     return;
   k->failed = true;
   lua_pushcfunction(k->L, push_error);
@@ -239,14 +240,14 @@ void lc_keeper_deliver(lc_keeper *k, const conc_item *item) {
     begin(k, item);
     return;
   }
-  if (item->tag < CONC_LANE_ENDED || item->size < sizeof(conc_lane_head))
-    return;
   const conc_lane_head *head = conc_lane_head_of(item);
+  if (item->tag < CONC_LANE_ENDED || head == NULL)
+    return;
   if (head->slot >= KEEPER_SLOTS || k->slots[head->slot] == NULL)
     return;
-  unsigned slot = (unsigned)head->slot;
+  unsigned slot = head->slot;
   conc_future_state how = (conc_future_state)(item->tag - CONC_LANE_ENDED);
-  apr_status_t st = conc_lane_decode(&m, item);
+  apr_status_t st = conc_lane_decode(k->lane, &m, item);
   learn(k, head->ns, k->slots[slot]);
   if (st == APR_SUCCESS && how >= CONC_FUTURE_CANCELLED &&
       how <= CONC_FUTURE_FAILED)

@@ -8,6 +8,7 @@
 #include "lua/callback.h"
 #include "lua/failure.h"
 #include "lua/lexecutor.h"
+#include "lua/post.h"
 #include "lua/state.h"
 #include "lua/worker.h"
 #include "wait/lot.h"
@@ -47,17 +48,10 @@ static int start_process(lua_State *L) {
 /* The initializer, or word that there is none, is the first task. */
 static apr_status_t send_init(lc_keeper *k) {
   conc_msg init = k->conf->init; /* read only */
-  const conc_lane_head none = {.slot = 0};
-  conc_load load = {.data = &none, .size = sizeof none, .tag = CONC_LANE_INIT};
-  if (init.size != 0) {
-    load.data = conc_msg_data(&init);
-    load.size = init.size;
-    load.nshared = init.nrefs;
-    if (init.nrefs != 0)
-      load.shared = (conc_proxy *const *)(void *)conc_msg_refs(&init);
-  }
-  return conc_ring_push(&conc_lane_at(k->lane)->tasks, &load, k->S->self,
-                        CONC_FOREVER);
+  conc_lane_head head = {.slot = 0};
+  const conc_lane_load load = {.parts = conc_wire_parts_of(&init),
+                               .tag = CONC_LANE_INIT};
+  return conc_lane_give(k->lane, &head, &load, k->S->self);
 }
 
 static void let_go(lc_keeper *k) {
@@ -247,12 +241,10 @@ static void break_pool(lc_keeper *k, const char *text) {
 /* The task in the slot was lost with its process. */
 static void judge(lc_keeper *k, unsigned slot) {
   conc_future *f = k->slots[slot];
-  conc_lane_head *head = (conc_lane_head *)(void *)conc_msg_data(&f->msg);
   conc_msg why;
   if ((conc_future_asked(f) & (CONC_ASK_CANCEL | CONC_ASK_LATE)) != 0) {
     lc_keeper_return(k, slot); /* which ends it */
-  } else if (head->retries > 0) {
-    head->retries--;
+  } else if (lc_post_retry(f)) {
     lc_keeper_return(k, slot);
   } else if (!k->conf->on_death) {
     push_death(k);

@@ -77,7 +77,7 @@ static void pack_task(lua_State *L, lc_state *S, conc_pool *p, lc_packing *what,
                       conc_future *f) {
   conc_msg m;
   if (conc_pool_conf_of(p)->processes)
-    lc_pack_post(L, what, &(lc_post){.timeout = -1}, &m);
+    lc_pack_post(L, what, &m);
   else
     lc_pack_with(L, S == NULL ? lc_open(L) : S, what, &m);
   f->msg = m;

@@ -39,19 +39,19 @@ static int submit_with(lua_State *L) {
   conc_executor *ex = lc_checkexecutor(L);
   lc_open_task_options(L);
   (void)lc_deadline(L, 2, "timeout");
+  size_t len = 0;
   lc_post post = {.timeout = luaL_optnumber(L, 2, -1)};
   if (post.timeout > 1e9) /* as good as for ever */
     post.timeout = -1;
   post.retries = (uint32_t)lc_optinteger(L, 3, "retries", 0, 0, 1000000);
   if (!lua_isnil(L, 4) && lua_type(L, 4) != LUA_TSTRING)
     lc_argerror(L, 2, "name", "string expected, got %s", lc_nameof(L, 4));
-  post.name = lua_tolstring(L, 4, &post.len);
+  const char *name = lua_tolstring(L, 4, &len);
+  post.len = len > CONC_SLOW_NAME ? CONC_SLOW_NAME : (uint32_t)len;
   lc_function(L, 5, "fn");
   lc_packing what = {.first = 5, .last = lua_gettop(L), .name = "fn"};
   conc_future *f = lc_newfuture(L);
-  conc_msg m;
-  lc_pack_post(L, &what, &post, &m);
-  f->msg = m;
+  lc_pack_options(L, &what, &post, name, f);
   lc_submit(L, ex->pool, f);
   return 1;
 }
@@ -167,7 +167,7 @@ static void pack_init(lua_State *L, conc_msg *m) {
   if (lc_push_init(L, INITIALIZER, INITARGS) > 0) {
     lc_packing what = {
       .first = top + 1, .last = lua_gettop(L), .name = "initializer"};
-    lc_pack_post(L, &what, &(lc_post){.timeout = -1}, m);
+    lc_pack_post(L, &what, m);
   }
   lua_settop(L, top);
 }

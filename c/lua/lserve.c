@@ -1,9 +1,7 @@
 /* What a worker process of a ProcessPoolExecutor does; see ipc/lane.h. */
 
 #include <lualib.h>
-#include <string.h>
 
-#include "base/mem.h"
 #include "ipc/lane.h"
 #include "lua/callback.h"
 #include "lua/failure.h"
@@ -17,48 +15,15 @@ const lc_type lc_lane_type = {&conc_lane_class.cls, NULL, NULL, NULL, 0, false};
 
 /* ---- Answers ---- */
 
-static apr_status_t push(conc_lane *lane, const conc_load *load,
-                         conc_parker *self) {
-  return conc_ring_push(&conc_lane_at(lane)->results, load, self, CONC_FOREVER);
-}
-
-/* Send the head and the bytes. */
-static apr_status_t send_wire(conc_lane *lane, const conc_lane_head *head,
-                              uint8_t tag, const conc_wire *w,
-                              conc_parker *self) {
-  unsigned char few[CONC_RING_INLINE], *all = few;
-  size_t size = sizeof *head + w->size;
-  if (size > sizeof few && (all = conc_alloc(size)) == NULL)
-    return APR_ENOMEM;
-  memcpy(all, head, sizeof *head);
-  if (w->size > 0)
-    memcpy(all + sizeof *head, w->data, w->size);
-  const conc_load load = {.data = all,
-                          .size = size,
-                          .shared = w->shared,
-                          .nshared = w->nshared,
-                          .tag = tag};
-  apr_status_t st = push(lane, &load, self);
-  if (all != few)
-    conc_free(all);
-  return st;
-}
-
-static apr_status_t send_message(conc_lane *lane, const conc_lane_head *head,
+static apr_status_t send_message(conc_lane *lane, conc_lane_head *head,
                                  uint8_t tag, conc_msg *m, conc_parker *self) {
-  const conc_class *what;
-  conc_wire w;
-  apr_status_t st = conc_wire_encode(&w, m, &what);
-  if (st != APR_SUCCESS)
-    return st;
-  st = send_wire(lane, head, tag, &w, self);
-  conc_wire_fini(&w);
-  return st;
+  const conc_lane_load load = {.parts = conc_wire_parts_of(m), .tag = tag};
+  return conc_lane_answer(lane, head, &load, self);
 }
 
 /* Send what came of the task; if that cannot be, why.  Without a word the
    executor would wait for ever: then the process ends. */
-static void answer(lua_State *L, conc_lane *lane, const conc_lane_head *head,
+static void answer(lua_State *L, conc_lane *lane, conc_lane_head *head,
                    conc_future *f) {
   conc_msg why;
   lc_state *S = lc_open(L);
@@ -93,15 +58,14 @@ static int initialize(lua_State *L) {
 
 /* Do the initializer, if there is one, and say so; false: it failed. */
 static bool begin(lua_State *L, conc_lane *lane, const conc_item *item) {
-  static const conc_wire none = {0};
-  static const conc_lane_head head = {0};
+  conc_lane_head head = {0};
   lc_state *S = lc_open(L);
-  conc_msg m, why;
+  conc_msg m, why = {0};
   lua_pushcfunction(L, lc_traceback);
   int top = lua_gettop(L);
   bool ok = true;
   if (item->size > sizeof head) {
-    if (conc_lane_decode(&m, item) == APR_SUCCESS) {
+    if (conc_lane_decode(lane, &m, item) == APR_SUCCESS) {
       lua_pushcfunction(L, initialize);
       lua_pushlightuserdata(L, &m);
       ok = lua_pcall(L, 1, 0, top) == LUA_OK;
@@ -113,7 +77,7 @@ static bool begin(lua_State *L, conc_lane *lane, const conc_item *item) {
   }
   apr_status_t st;
   if (ok) {
-    st = send_wire(lane, &head, CONC_LANE_READY, &none, S->self);
+    st = send_message(lane, &head, CONC_LANE_READY, &why, S->self);
   } else {
     lc_push_traceback(L);
     lc_pack_failure(L, top + 1, &why);
@@ -131,14 +95,14 @@ static bool begin(lua_State *L, conc_lane *lane, const conc_item *item) {
 static void run(lua_State *L, conc_lane *lane, const conc_item *item) {
   conc_future *f;
   conc_msg m;
-  if (item->size < sizeof(conc_lane_head))
+  if (conc_lane_head_of(item) == NULL)
     conc_sys_end_now(1);
   conc_lane_head head = {.slot = conc_lane_head_of(item)->slot};
   if (conc_future_new(&f) != APR_SUCCESS)
     conc_sys_end_now(1);
   f->quiet = true;
   f->kind = item->tag;
-  apr_status_t st = conc_lane_decode(&m, item);
+  apr_status_t st = conc_lane_decode(lane, &m, item);
   (void)conc_future_start(f, NULL);
   conc_time since = conc_sys_now();
   if (st == APR_SUCCESS) {
@@ -185,6 +149,8 @@ static int work(lua_State *L) {
       continue;
     if (item.tag == CONC_LANE_INIT)
       go_on = begin(L, lane, &item);
+    else if (item.tag == CONC_LANE_BLOB)
+      go_on = conc_lane_keep(lane, &item) == APR_SUCCESS;
     else
       run(L, lane, &item);
     conc_item_fini(&item);

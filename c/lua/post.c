@@ -3,35 +3,101 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "ipc/lane.h"
+#include "core/blob.h"
+#include "lua/task.h"
 #include "lua/wire.h"
 
-void lc_pack_post(lua_State *L, lc_packing *what, const lc_post *post,
-                  conc_msg *m) {
-  int top = lua_gettop(L);
-  conc_msg packed;
-  *m = (conc_msg){0};
+/* ---- Packing ---- */
+
+/* What a class holds was packed when nobody knew that it would leave. */
+static bool has_class(conc_msg *m) {
+  for (uint32_t i = 0; i < m->nrefs; i++) {
+    const conc_obj *o = conc_msg_refs(m)[i];
+    if (o->cls == &conc_blob_class &&
+        ((const conc_blob *)o)->kind == CONC_BLOB_CLASS)
+      return true;
+  }
+  return false;
+}
+
+void lc_pack_post(lua_State *L, lc_packing *what, conc_msg *m) {
+  const conc_class *culprit;
+  conc_wire w;
   what->wire = true;
-  lc_pack_with(L, lc_open(L), what, &packed);
-  conc_msg *owned = lc_pushmsg(L, &packed);
-  conc_wire *w = lc_pushwire(L, owned, what->name);
-  conc_msg_fini(owned);
-  const conc_lane_head head = {.timeout = post->timeout,
-                               .retries = post->retries,
-                               .name = (uint32_t)post->len};
-  size_t size = sizeof head + post->len + w->size;
-  size_t refs = conc_msg_refs_at(size), n = w->nshared;
-  unsigned char *block = conc_alloc(refs + n * sizeof(conc_obj *));
+  lc_pack_with(L, lc_open(L), what, m);
+  if (!has_class(m))
+    return;
+  apr_status_t st = conc_wire_encode(&w, m, &culprit);
+  if (st == APR_SUCCESS) {
+    conc_wire_fini(&w);
+    return;
+  }
+  conc_msg_fini(m);
+  lc_wire_fail(L, st, culprit, what->name);
+}
+
+/* The bytes of *m, the name, the options; then the references. */
+static apr_status_t append(conc_msg *m, const lc_post *post, const char *name) {
+  size_t size = m->size + post->len + sizeof *post;
+  size_t at = conc_msg_refs_at(size), refs = m->nrefs * sizeof(conc_obj *);
+  unsigned char *block = conc_alloc(at + refs), *p = block;
   if (block == NULL)
-    lc_fail(L, APR_ENOMEM);
-  memcpy(block, &head, sizeof head);
+    return APR_ENOMEM;
+  memcpy(p, conc_msg_data(m), m->size);
+  p += m->size;
   if (post->len > 0)
-    memcpy(block + sizeof head, post->name, post->len);
-  memcpy(block + sizeof head + post->len, w->data, w->size);
-  if (n > 0)
-    memcpy(block + refs, w->shared, n * sizeof(conc_obj *));
-  w->nshared = 0; /* they are the message's now */
-  conc_msg_adopt(m, block, size, (uint32_t)n);
-  conc_wire_fini(w);
-  lua_settop(L, top);
+    memcpy(p, name, post->len);
+  memcpy(p + post->len, post, sizeof *post);
+  if (refs > 0)
+    memcpy(block + at, conc_msg_refs(m), refs);
+  if (m->heap)
+    conc_free(m->u.data);
+  conc_msg_adopt(m, block, size, m->nrefs);
+  return APR_SUCCESS;
+}
+
+void lc_pack_options(lua_State *L, lc_packing *what, const lc_post *post,
+                     const char *name, conc_future *f) {
+  conc_msg m;
+  lc_pack_post(L, what, &m);
+  if (append(&m, post, name) != APR_SUCCESS) {
+    conc_msg_fini(&m);
+    lc_fail(L, APR_ENOMEM);
+  }
+  f->msg = m;
+  f->kind = LC_TASK_OPTIONS;
+}
+
+/* ---- Reading ---- */
+
+static unsigned char *options_at(conc_future *f) {
+  return conc_msg_data(&f->msg) + f->msg.size - sizeof(lc_post);
+}
+
+lc_post lc_post_of(conc_future *f, const char **name) {
+  lc_post post = {.timeout = -1};
+  *name = NULL;
+  if (f->kind == LC_TASK_OPTIONS) {
+    memcpy(&post, options_at(f), sizeof post);
+    *name = (const char *)options_at(f) - post.len;
+  }
+  return post;
+}
+
+bool lc_post_retry(conc_future *f) {
+  const char *name;
+  lc_post post = lc_post_of(f, &name);
+  if (post.retries == 0)
+    return false;
+  post.retries--;
+  memcpy(options_at(f), &post, sizeof post);
+  return true;
+}
+
+conc_wire_parts lc_post_parts(conc_future *f) {
+  const char *name;
+  conc_wire_parts parts = conc_wire_parts_of(&f->msg);
+  if (f->kind == LC_TASK_OPTIONS)
+    parts.size -= sizeof(lc_post) + lc_post_of(f, &name).len;
+  return parts;
 }

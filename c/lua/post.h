@@ -1,23 +1,38 @@
 #ifndef LC_POST_H
 #define LC_POST_H
 
-/* Tasks for other processes, as bytes: what ipc/lane.h carries. */
+/*
+ * Tasks for other processes.  One that has options (its future's kind is
+ * LC_TASK_OPTIONS) is followed, in the same message, by its name and an lc_post,
+ * which stay with the executor.
+ */
 
+#include "core/future.h"
+#include "ipc/wire.h"
 #include "lua/lc.h"
 
 /* What the executor wants to know of a task. */
 typedef struct lc_post {
   double timeout;   /* seconds, or < 0: none */
   uint32_t retries; /* how often it may lose its process */
-  const char *name; /* or NULL */
-  size_t len;       /* of the name */
+  uint32_t len;     /* bytes of its name */
 } lc_post;
 
 /*
- * Pack the values into *m, which begins with a conc_lane_head and has the
- * shared objects as references.  Raises as lc_pack_with.
+ * Pack the values into *m, for another process.  Raises as lc_pack_with, and
+ * what cannot leave this one.
  */
-void lc_pack_post(lua_State *L, lc_packing *what, const lc_post *post,
-                  conc_msg *m);
+void lc_pack_post(lua_State *L, lc_packing *what, conc_msg *m);
+
+/* The same for f, with options. */
+void lc_pack_options(lua_State *L, lc_packing *what, const lc_post *post,
+                     const char *name, conc_future *f);
+
+/* The options of f's task; *name is in f, of post.len bytes. */
+lc_post lc_post_of(conc_future *f, const char **name);
+/* It may lose its process once less; false: it may not. */
+bool lc_post_retry(conc_future *f);
+/* What of f's message travels. */
+conc_wire_parts lc_post_parts(conc_future *f);
 
 #endif

@@ -17,17 +17,23 @@ conc_wire *lc_newwire(lua_State *L) {
   return w;
 }
 
+int lc_wire_fail(lua_State *L, apr_status_t st, const conc_class *what,
+                 const char *name) {
+  if (st == CONC_MISUSE && what == &conc_blob_class)
+    return luaL_error(L, "%s: classes nested too deeply", name);
+  if (st == CONC_MISUSE)
+    return luaL_error(L,
+                      "%s: a class holds a %s, which cannot leave the process",
+                      name, what->name);
+  return lc_fail(L, st);
+}
+
 conc_wire *lc_pushwire(lua_State *L, conc_msg *m, const char *name) {
   const conc_class *what;
   conc_wire *w = lc_newwire(L);
   apr_status_t st = conc_wire_encode(w, m, &what);
-  if (st == CONC_MISUSE && what == &conc_blob_class)
-    luaL_error(L, "%s: classes nested too deeply", name);
-  if (st == CONC_MISUSE)
-    luaL_error(L, "%s: a class holds a %s, which cannot leave the process",
-               name, what->name);
   if (st != APR_SUCCESS)
-    lc_fail(L, st);
+    lc_wire_fail(L, st, what, name);
   return w;
 }
 

@@ -12,6 +12,10 @@
  */
 conc_wire *lc_pushwire(lua_State *L, conc_msg *m, const char *name);
 
+/* Raise for a conc_wire_encode that failed so. */
+int lc_wire_fail(lua_State *L, apr_status_t st, const conc_class *what,
+                 const char *name);
+
 /* An empty one. */
 conc_wire *lc_newwire(lua_State *L);
 
