@@ -171,6 +171,20 @@ local function objects()
 end
 
 describe("Tasks #stress", function()
+  it("of a large group are done one by one by the worker that waits for them", function()
+    local ex <close> = Executor(1)
+    local n = helper.scale(100000) -- seconds of looking, if each looked at all before it
+    local ended = ex:submit(function(pool, many)
+      local group = require "conc.futures".TaskGroup(pool)
+      local fs, sum = {}, 0
+      for i = 1, many do fs[i] = group:submit(function() return 1 end) end
+      group:wait()
+      for i = 1, many do sum = sum + fs[i]:result(0) end
+      return sum
+    end, ex, n):result()
+    assert.equal(n, ended)
+  end)
+
   for workers, share in pairs {[1] = 0.3, [2] = 0.4, [8] = 0.3} do
     it("end once each, whatever is done to them, on workers: " .. workers, function()
       local n = helper.scale(100000 * share)

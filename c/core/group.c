@@ -9,6 +9,7 @@ struct conc_member {
   conc_group *group;    /* [c] a reference while it is linked */
   conc_future *future;  /* [c] a reference */
   conc_member *next;    /* [c] */
+  conc_member *hope;    /* [o] of the owner: the next one to try, see claim */
   size_t number;        /* [c] */
   _Atomic size_t ended; /* [a] as the how-manieth; 0: not yet */
 };
@@ -27,13 +28,13 @@ struct conc_group {
   conc_obj obj;
   conc_group_policy policy;     /* [c] */
   _Atomic(conc_member *) first; /* [a] */
-  conc_word open;       /* [a] members not done; the owner sleeps on it */
-  conc_word cancelled;  /* [a] */
-  conc_word late;       /* [a] */
-  _Atomic size_t ends;  /* [a] how many have ended */
-  size_t n;             /* [o] */
-  conc_obj *kept;       /* [o] a reference, or NULL */
-  conc_member *hopeful; /* [o] claim has looked at it and all before */
+  conc_word open;      /* [a] members not done; the owner sleeps on it */
+  conc_word cancelled; /* [a] */
+  conc_word late;      /* [a] */
+  _Atomic size_t ends; /* [a] how many have ended */
+  size_t n;            /* [o] */
+  conc_obj *kept;      /* [o] a reference, or NULL */
+  conc_member *hopes;  /* [o] those that claim has not tried yet */
 };
 
 static void destroy(conc_obj *o) {
@@ -104,6 +105,8 @@ apr_status_t conc_group_add(conc_group *g, conc_future *f) {
   *m = (conc_member){.link = {.run = ended}, .group = g, .future = f};
   conc_retain(&f->obj);
   m->number = g->n++;
+  m->hope = g->hopes;
+  g->hopes = m;
   m->next = atomic_load(&g->first);
   atomic_fetch_add(&g->open, 1);
   atomic_store(&g->first, m);
@@ -140,10 +143,11 @@ size_t conc_member_ended(const conc_member *m) {
 }
 
 conc_future *conc_group_claim(conc_group *g, conc_worker *w) {
-  conc_member *newest = atomic_load(&g->first);
-  for (conc_member *m = newest; m != NULL && m != g->hopeful; m = m->next)
+  conc_member *m;
+  while ((m = g->hopes) != NULL) { /* the newest first: as a stack would */
+    g->hopes = m->hope;
     if (conc_pool_claim(w, m->future))
-      return m->future; /* the newest first: as a stack would */
-  g->hopeful = newest;
+      return m->future;
+  }
   return NULL;
 }
