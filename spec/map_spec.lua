@@ -399,6 +399,25 @@ describe("map", function()
     end) >= 1)
   end)
 
+  it("may be used and closed by a callback that runs while it waits", function()
+    local ex <close> = Executor(2)
+    for round = 1, 40 do
+      local unordered, closes = round % 2 == 0, round % 4 > 1
+      local gate, seen = threading.Event(), {}
+      local iterator, _, _, closer = ex:map(function(e) e:wait() return e, e end,
+        {gate, gate, gate, gate}, {chunksize = 1, unordered = unordered})
+      ex:submit(double, 1):add_done_callback(function()
+        local i = iterator()
+        if i then seen[#seen + 1] = i end
+        if closes then local _ <close> = closer end
+      end)
+      threading.Timer(0.001, gate.set, {gate}):start()
+      for i in iterator do seen[#seen + 1] = i end
+      table.sort(seen)
+      if not closes then assert.same({1, 2, 3, 4}, seen) end
+    end
+  end)
+
   it("gives results as they come, with the index of the item, when it is unordered", function()
     local ex <close> = Executor(2)
     local gate, seen, order = threading.Event(), {}, {}

@@ -178,4 +178,5 @@ void conc_watch_stop(conc_watch *w) {
   for (block *b = w->blocks; b != NULL && !again; b = b->next)
     for (size_t i = 0; i < b->used; i++)
       drop(w, &b->items[i]);
+  w->left = 0;
 }

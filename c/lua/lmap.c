@@ -100,10 +100,19 @@ static int map_gc(lua_State *L) {
 
 static map *push_map(lua_State *L) {
   static const char key = 0;
-  map *m = lua_newuserdatauv(L, sizeof *m, 1);
+  map *m = lua_newuserdatauv(L, sizeof *m, 2);
   memset(m, 0, sizeof *m);
   lc_setfinalizer(L, &key, map_gc);
   return m;
+}
+
+/* As long as the userdata at 'idx' is there, so is the watch. */
+static void keep_watch(lua_State *L, int idx, conc_watch *w) {
+  conc_obj *o = (conc_obj *)w;
+  conc_msg *slot = lc_pushmsg(L, &(conc_msg){0});
+  (void)conc_msg_make(slot, NULL, 0, &o, 1); /* fits inline: cannot fail */
+  conc_retain(o);
+  lua_setiuservalue(L, idx, 2);
 }
 
 /* ---- Chunks on their way ---- */
@@ -182,6 +191,7 @@ static void submit_chunk(lua_State *L, map *m, conc_pool *p, int at) {
   make_room(L, m);
   conc_future *f = lc_map_push_chunk(L, p, at);
   lc_submit(L, p, f);
+  make_room(L, m); /* what that ran may have used the room before */
   conc_retain(&f->obj);
   put_chunk(m, &(chunk){f, count, m->read}, false);
   m->read += count;
@@ -315,41 +325,59 @@ static void put_parts(lua_State *L, map *m, int at, lua_Integer base) {
     put_chunk(m, &parts[n], true);
 }
 
-static bool watch_ready(const void *arg) { return conc_watch_ready(arg); }
+/* None is left when somebody else has taken them, or has closed the map. */
+static bool watch_ready(const void *arg) {
+  return conc_watch_ready(arg) || conc_watch_left(arg) == 0;
+}
 
 static bool watch_prepare(void *arg, conc_waiter *w) {
   w->word = conc_watch_word(arg);
   w->expected = atomic_load(w->word);
-  return !conc_watch_ready(arg);
+  return !watch_ready(arg);
 }
 
 static conc_future *watch_claim(void *arg, conc_worker *w) {
   return conc_watch_claim(arg, w);
 }
 
-/* Wait until the next chunk to give is done; its place. */
+static apr_status_t await_watch(lua_State *L, conc_watch *w,
+                                conc_time deadline) {
+  lc_goal g = {.arg = w,
+               .ready = watch_ready,
+               .prepare = watch_prepare,
+               .claim = watch_claim};
+  return lc_await(L, &g, deadline);
+}
+
+/*
+ * Wait until the next chunk to give is done; its place, or SIZE_MAX: look
+ * again.  While this waits callbacks run, which may use this iterator or close
+ * it: so what is waited for is kept (a watch by the userdata), and afterwards
+ * the map may be another one.
+ */
 static size_t await_chunk(lua_State *L, map *m) {
   size_t place = 0;
-  apr_status_t st;
+  conc_watch *w = m->watch;
+  conc_future *f = w == NULL ? m->chunks[m->first].future : NULL;
+  if (w == NULL && conc_future_done(f))
+    return m->first;
+  if (w == NULL)
+    lc_push(L, &f->obj);
   conc_time deadline = m->patience != 0 ? m->patience : m->deadline;
-  if (m->watch == NULL) {
-    st = lc_await_future(L, m->chunks[m->first].future, deadline);
-  } else {
-    lc_goal g = {.arg = m->watch,
-                 .ready = watch_ready,
-                 .prepare = watch_prepare,
-                 .claim = watch_claim};
-    st = lc_await(L, &g, deadline);
-  }
+  apr_status_t st =
+    w == NULL ? lc_await_future(L, f, deadline) : await_watch(L, w, deadline);
   if (st != APR_SUCCESS && m->patience != 0)
     lc_throw(L, "TimeoutError", "the next result is not ready in time");
   if (st != APR_SUCCESS) {
     abandon(m);
     lc_throw(L, "TimeoutError", "the results of map are not ready in time");
   }
-  if (m->watch == NULL)
-    return m->first;
-  conc_future *f = conc_watch_next(m->watch, &place);
+  if (m->n == 0 || m->watch != w)
+    return SIZE_MAX;
+  if (w == NULL)
+    return m->chunks[m->first].future == f ? m->first : SIZE_MAX;
+  if ((f = conc_watch_next(w, &place)) == NULL)
+    return SIZE_MAX;
   conc_release(&f->obj); /* the chunk has one */
   return place;
 }
@@ -364,14 +392,20 @@ static bool next_chunk(lua_State *L, map *m) {
     lua_getiuservalue(L, up(MAP), 1);
     lua_error(L);
   }
-  if (m->n == 0)
-    return false;
-  make_room(L, m); /* for its parts */
-  size_t place = await_chunk(L, m);
-  int top = lua_gettop(L);
+  size_t place = SIZE_MAX;
+  while (place == SIZE_MAX) {
+    if (m->n == 0)
+      return false;
+    make_room(L, m); /* for its parts */
+    place = await_chunk(L, m);
+  }
   chunk c = m->chunks[place];
+  lc_push(L, &c.future->obj); /* what is unpacked may use this iterator, too */
+  int top = lua_gettop(L);
   m->k = m->count = 0;
   lua_Integer done = take_results(L, m, &c);
+  if (m->n == 0 || m->chunks[place].future != c.future)
+    return false;             /* closed, or given to somebody else */
   (void)take_chunk(m, place); /* nothing raises from here on */
   put_parts(L, m, top + 1, c.base + done);
   m->base = c.base;
@@ -548,6 +582,8 @@ static int start_map(lua_State *L, int flags) {
   *m = settings;
   if (unordered && conc_watch_new(&m->watch) != APR_SUCCESS)
     return lc_fail(L, APR_ENOMEM);
+  if (unordered)
+    keep_watch(L, 4, m->watch);
   if (sequence)
     submit_sequence(L, m, p, 2, 3);
   else
