@@ -7,6 +7,8 @@
 #include "wait/lot.h"
 #include "wait/mutex.h"
 
+enum { NONE, STARTING, RUNNING };
+
 static const size_t STACK = 2 << 20; /* as other threads have, see carrier.c */
 
 /*
@@ -21,7 +23,7 @@ struct conc_clock {
   conc_alarm **heap; /* [l] each a reference */
   size_t n, room;    /* [l] */
   bool closed;       /* [l] */
-  conc_word running; /* [a] 1: the thread is there */
+  conc_word running; /* [a] is the thread there?  See start */
   conc_word news;    /* [a] */
 };
 
@@ -131,6 +133,7 @@ static void run(void *arg, void *prepared, conc_parker *self) {
   bool closed = false;
   (void)prepared; /* a carrier with its own stack has none */
   conc_sys_name_thread("conc-clock");
+  atomic_store(&c->running, RUNNING);
   while (!closed) {
     conc_time until;
     uint32_t seen = atomic_load(&c->news);
@@ -145,18 +148,37 @@ static void run(void *arg, void *prepared, conc_parker *self) {
       (void)conc_wait_any(&one, 1, &which, self, until);
     }
   }
-  atomic_store(&c->running, 0);
+  atomic_store(&c->running, NONE);
   conc_wake(&c->running, CONC_ALL);
 }
 
+static bool is_closed(conc_clock *c) {
+  conc_mutex_lock(&c->lock);
+  bool closed = c->closed;
+  conc_mutex_unlock(&c->lock);
+  return closed;
+}
+
+/*
+ * See that the thread is there.  Who finds that another one is starting it
+ * learns what comes of that, or its alarm might never ring.  Who closes sets
+ * 'closed' first and then waits until nothing runs or starts; who starts looks
+ * for 'closed' after it has said so.
+ */
 static apr_status_t start(conc_clock *c) {
-  uint32_t none = 0;
-  if (!atomic_compare_exchange_strong(&c->running, &none, 1))
-    return APR_SUCCESS;
+  uint32_t is = NONE;
+  while (!atomic_compare_exchange_strong(&c->running, &is, STARTING)) {
+    if (is == RUNNING)
+      return APR_SUCCESS;
+    is = NONE;
+    conc_sys_yield();
+  }
   conc_job job = {.run = run, .arg = c, .stack = STACK};
-  apr_status_t st = conc_crew_run(c->crew, &job);
-  if (st != APR_SUCCESS)
-    atomic_store(&c->running, 0);
+  apr_status_t st = is_closed(c) ? CONC_CLOSED : conc_crew_run(c->crew, &job);
+  is = STARTING; /* the thread may have said more already */
+  (void)atomic_compare_exchange_strong(&c->running, &is,
+                                       st == APR_SUCCESS ? RUNNING : NONE);
+  conc_wake(&c->running, CONC_ALL);
   return st;
 }
 
@@ -201,16 +223,25 @@ void conc_clock_close(conc_clock *c, conc_parker *self) {
   c->closed = true;
   conc_mutex_unlock(&c->lock);
   tell(c);
+  uint32_t is;
   conc_shield_up(self);
-  while (atomic_load(&c->running) != 0)
-    (void)conc_wait(&c->running, 1, self, CONC_FOREVER);
+  while ((is = atomic_load(&c->running)) != NONE)
+    (void)conc_wait(&c->running, is, self, CONC_FOREVER);
   conc_shield_down(self);
-  for (size_t i = 0; i < c->n; i++) {
-    c->heap[i]->place = 0;
+  /* A thread that was abandoned may still clear an alarm. */
+  conc_mutex_lock(&c->lock);
+  conc_alarm **heap = c->heap;
+  size_t n = c->n;
+  for (size_t i = 0; i < n; i++)
+    heap[i]->place = 0;
+  c->heap = NULL;
+  c->n = c->room = 0;
+  conc_mutex_unlock(&c->lock);
+  for (size_t i = 0; i < n; i++) {
     conc_outside(-1);
-    conc_release(&c->heap[i]->obj);
+    conc_release(&heap[i]->obj);
   }
-  c->n = 0;
+  conc_free(heap);
 }
 
 void conc_clock_free(conc_clock *c) {
