@@ -400,8 +400,9 @@ static int nothing(lua_State *L) {
 /*
  * A hook was set while we waited: lua.c does so from its signal handler, and
  * the hook raises "interrupted!".  Calling any function runs it.  It stands on
- * the main coroutine, so it moves over when another one waits, and back when
- * it has not raised: then it is a debugger's, no news from now on.
+ * the main coroutine, so it moves over when another one waits.  When it has
+ * not raised and still stands it goes back, and is a debugger's: no news from
+ * now on.  One that has removed itself is news when it comes again.
  */
 static void run_hook(lua_State *L, lc_state *S) {
   lua_State *main = S->main;
@@ -419,10 +420,12 @@ static void run_hook(lua_State *L, lc_state *S) {
   lua_call(L, 0, 0);
   S->interrupted = false;
   if (L != main) {
+    bool stands = lua_gethook(L) == hook;
     lua_sethook(L, own, ownmask, owncount);
-    lua_sethook(main, hook, mask, count);
+    if (stands && lua_gethook(main) == NULL)
+      lua_sethook(main, hook, mask, count);
   }
-  S->hook = hook;
+  S->hook = lua_gethook(main);
 }
 
 bool lc_again(lua_State *L, apr_status_t st) {

@@ -386,6 +386,50 @@ static void test_close_abandons(void) {
   let_go = true;
 }
 
+/* ---- Hooks ---- */
+
+/* A hook as a host sets it to be called once. */
+static void call_once(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  lua_getglobal(L, "hook");
+  CHECK(lua_pcall(L, 0, 0, 0) == LUA_OK);
+}
+
+static void *set_hook(void *L) {
+  usleep(20000);
+  lua_sethook(L, call_once, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+  return NULL;
+}
+
+/* What it does to the object that is waited for ends the wait, every time. */
+static void test_hooks(void) {
+  static const char *const waits[] = {
+    "local q = core.Queue() hook = function() q:shutdown() end\n"
+    "assert(select(2, q:get()) == 'closed')",
+    "local q = core.Queue(1) q:put(1) hook = function() q:shutdown() end\n"
+    "assert(select(2, q:put(2)) == 'closed')",
+    "local q = core.Queue() hook = function() q:put(q) end\n"
+    "assert(q:get() == q)",
+    "local e = core.Event() hook = function() e:set() e:clear() end\n"
+    "assert(e:wait())",
+    "local l = core.Lock() l:acquire() hook = function() l:release() end\n"
+    "coroutine.wrap(function() assert(l:acquire() == l) end)()",
+    "local p = core.Promise() hook = function() p:set_result(5) end\n"
+    "assert(p:future():result() == 5)",
+  };
+  lua_State *L = host(all);
+  run(L, "core.detect_deadlocks(false)");
+  for (size_t i = 0; i < 2 * sizeof waits / sizeof *waits; i++) {
+    pthread_t t;
+    CHECK(pthread_create(&t, NULL, set_hook, L) == 0);
+    run(L, waits[i / 2]);
+    CHECK(pthread_join(t, NULL) == 0);
+    CHECK(lua_gethook(L) == NULL);
+  }
+  lua_close(L);
+}
+
 /* Whatever was made is gone in the end. */
 static void settle(void) {
   while (conc_obj_count() != 0)
@@ -527,6 +571,7 @@ int main(void) {
 #if !defined(_WIN32)
     {"fork", test_fork},
 #endif
+    {"hooks", test_hooks},
     {"memory", test_memory},
     {"close abandons", test_close_abandons}
   };
