@@ -148,6 +148,8 @@ static const luaL_Reg functions[] = {
   {"failed", lc_failed},
   {"cancelled", lc_task_cancelled},
   {"shield", lc_shield},
+  {"shielded", lc_shielded},
+  {"exposed", lc_exposed},
   {"group", lc_new_group},
   {NULL, NULL}};
 

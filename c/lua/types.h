@@ -57,6 +57,8 @@ int lc_failed(lua_State *L);           /* failed(future) */
 int lc_new_group(lua_State *L);        /* group(policy, timeout) */
 int lc_task_cancelled(lua_State *L);   /* cancelled() */
 int lc_shield(lua_State *L);           /* shield(fn, ...) */
+int lc_shielded(lua_State *L);         /* shielded(fn) */
+int lc_exposed(lua_State *L);          /* exposed(fn, ...) */
 int lc_select(lua_State *L);           /* select{case, ..., timeout =} */
 int lc_dump(lua_State *L);             /* dump() */
 int lc_detect_deadlocks(lua_State *L); /* detect_deadlocks([on [, patience]]) */

@@ -78,18 +78,22 @@ end
 
 local GREETING = "conc 1 sha256 "
 
-local function refuse(conn, message)
+local function refuse(conn, message, why)
   conn:close()
-  error(core.Error.new("AuthenticationError", message), 0)
+  if why then message = ("%s: %s"):format(message, why) end
+  local err = core.Error.new("AuthenticationError", message)
+  err.reason = why
+  error(err, 0)
 end
 
 local function hear(conn, deadline, what)
   local ok, text, why = pcall(conn.recv_bytes, conn, STRANGER,
     math.max(0, deadline - core.time()))
-  if not ok or text == nil then
-    refuse(conn, ("%s: %s"):format(what, ok and why or text))
-  end
-  return text
+  if ok and text then return text end
+  if ok then refuse(conn, what, why) end
+  if type(text) == "string" and text:find "message" then refuse(conn, what, text) end
+  conn:close() -- a cancellation, or Ctrl-C
+  error(text, 0)
 end
 
 --- The listener's half of the handshake: raises an AuthenticationError, and closes

@@ -221,11 +221,11 @@ local makers = setmetatable({}, {__mode = "v"})
 
 -- m:name(...)
 local function maker(name)
-  local f = makers[name] or function(m, ...)
+  local f = makers[name] or core.shielded(function(m, ...)
     local session = running(self_of(m, name))
     local id, class = session:call("make", names[name] or name, table.pack(...))
     return proxy.made(session, id, class)
-  end
+  end)
   makers[name] = f
   return f
 end

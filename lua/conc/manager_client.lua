@@ -70,11 +70,21 @@ end
 
 local function open(address, key)
   local ok, conn = pcall(connection.Client, {address = address, authkey = key, trusted = true})
-  if not ok then
-    if core.Error.is(conn) then error(conn, 0) end
-    error(gone(tostring(conn):gsub("^[^\n]-:%d+: ", "") .. ": no manager is there"), 0)
+  if ok then return conn end
+  local why = type(conn) == "string" and conn:match "cannot connect to .*"
+  if core.Error.is(conn, "AuthenticationError") and conn.reason == "closed" then
+    why = ("the manager at %s has ended"):format(address)
   end
-  return conn
+  error(why and gone(why) or conn, 0)
+end
+
+--- Has the manager ended, or is it another one's?  Other errors are raised: they
+-- are cancellations.
+function client.unreachable(err)
+  if core.Error.is(err, "ConnectionError") or core.Error.is(err, "AuthenticationError") then
+    return true
+  end
+  error(err, 0)
 end
 
 local function new_session(address, key)
@@ -152,6 +162,12 @@ local function send(self, request)
   return sent
 end
 
+-- Cancellations end this wait, and nothing else: the functions of proxies run in
+-- a shield, so that what the server has done is always seen.
+local function wait(conn, timeout)
+  return core.exposed(conn.recv, conn, timeout)
+end
+
 -- The answer to that request.  Older ones belong to calls that were torn off.
 local function receive(self, serial, timeout, older)
   local deadline = timeout and core.time() + timeout
@@ -159,7 +175,7 @@ local function receive(self, serial, timeout, older)
     self.fresh = {}
     local outer = now.receiving
     now.receiving = self
-    local ok, answer, why = pcall(self.conn.recv, self.conn,
+    local ok, answer, why = pcall(older and self.conn.recv or wait, self.conn,
       deadline and math.max(0, deadline - core.time()))
     now.receiving = outer
     if not ok then error(answer, 0) end
@@ -221,9 +237,9 @@ function Session:call(...)
   end)(pcall(call, self, ...))
 end
 
---- Tell the server something, whatever comes of it.
+--- Tell the server something, if it is there.
 function Session:tell(...)
-  if not self.dead then pcall(self.conn.send, self.conn, {0, ...}) end
+  if not self.dead then self.conn:send {0, ...} end
 end
 
 -- References ------------------------------------------------------------------
@@ -241,8 +257,7 @@ function Session:pin(id)
   self.npins = self.npins + 1
   local name = ("%s.%d"):format(self.name, self.npins)
   local ok, err = pcall(self.call, self, "pin", id, name)
-  if ok then return name end
-  if not core.Error.is(err, "ConnectionError") then error(err, 0) end
+  return ok and name or not ok and client.unreachable(err) and nil
 end
 
 return client

@@ -11,6 +11,8 @@ local now = client.now()
 
 local proxy = {}
 
+local shielded = core.shielded
+
 -- proxy = {uid =, address =, id =, class =, key =, session =, grants =, lease =}
 local info = setmetatable({}, {__mode = "k"})
 -- name = proxy
@@ -25,7 +27,9 @@ end
 
 local function collect(p)
   local i = info[p]
-  if i and i.session and i.grants > 0 then i.session:tell("drop", i.id, i.grants) end
+  if i and i.session and i.grants > 0 then
+    pcall(i.session.tell, i.session, "drop", i.id, i.grants)
+  end
 end
 
 local function new(i)
@@ -80,7 +84,7 @@ end
 local function adopted(i, pin)
   local p = known[name_of(i.uid, i.id)]
   local ok, session = pcall(client.session, i.address, i.key)
-  if not ok or session.uid ~= i.uid then return p or new(i) end
+  if not ok and client.unreachable(session) or session.uid ~= i.uid then return p or new(i) end
   session:tell("adopt", i.id, pin)
   if p and info[p].session == session then
     info[p].grants = info[p].grants + 1
@@ -94,13 +98,13 @@ local function adopted(i, pin)
 end
 
 --- What a proxy is packed as: see manager_client about pins.
-function proxy.rebuild(uid, address, id, class, key, pin, lease)
+proxy.rebuild = shielded(function(uid, address, id, class, key, pin, lease)
   if serving(uid) then return proxy.server_proxy(id, class, lease) end
   if pin == true then return granted(id, class) end
   return adopted({
     uid = uid, address = address, id = id, class = class, key = key, grants = 0,
   }, pin)
-end
+end)
 
 local REBUILD = "conc.proxy:rebuild"
 
@@ -132,7 +136,7 @@ local function pack(p)
     lease = i.lease
   elseif not now.sending or now.sending.uid ~= i.uid then
     local ok, session = pcall(session_of, i)
-    pin = ok and session:pin(i.id) or nil
+    if ok then pin = session:pin(i.id) else client.unreachable(session) end
   end
   return REBUILD, i.uid, i.address, i.id, i.class, i.key, pin, lease
 end
@@ -185,20 +189,25 @@ local function check_self(p, class, call)
   end
 end
 
+local function same(_, ...)
+  return ...
+end
+
 -- A method that is called over there; `names` are its arguments.
-local function method(class, name, names)
+local function method(class, name, names, finish)
   local timeout
+  finish = finish or same
   for k, what in ipairs(names) do
     if what == "timeout" then timeout = k end
   end
-  return function(p, ...)
+  return shielded(function(p, ...)
     check_self(p, class, name)
     if select("#", ...) > #names then
       client.misuse(("bad argument #%d to '%s' (surplus argument)"):format(#names + 2, name))
     end
     if timeout then check_timeout(timeout + 1, name, (select(timeout, ...))) end
-    return invoke(p, name, ...)
-  end
+    return finish(p, invoke(p, name, ...))
+  end)
 end
 
 -- Classes -----------------------------------------------------------------------
@@ -211,8 +220,9 @@ end
 local function class(name, methods, metamethods)
   local mt = metamethods or {}
   mt.__name = name
-  mt.__gc = collect
-  mt.__conc_pack = pack
+  -- A finalizer must not get a cancellation.
+  mt.__gc = shielded(collect)
+  mt.__conc_pack = shielded(pack)
   mt.__tostring = describe
   mt.__index = mt.__index or methods
   local list = {_getvalue = method(name, "_getvalue", {})}
@@ -224,19 +234,23 @@ local function class(name, methods, metamethods)
   return mt
 end
 
-local function snapshot(p)
+local snapshot = shielded(function(p)
   return next, invoke(p, "_getvalue")
-end
+end)
 
-local function length(p)
+local length = shielded(function(p)
   return (invoke(p, "len"))
-end
+end)
+
+local write = shielded(function(p, key, value)
+  invoke(p, "set", key, value)
+end)
 
 -- Tables: their fields are keys.
 for _, name in ipairs {"dict", "Namespace"} do
   class(name, {}, {
-    __index = function(p, key) return (invoke(p, "get", key)) end,
-    __newindex = function(p, key, value) invoke(p, "set", key, value) end,
+    __index = shielded(function(p, key) return (invoke(p, "get", key)) end),
+    __newindex = write,
     __len = length,
     __pairs = snapshot,
   })
@@ -245,9 +259,10 @@ end
 --- The functions of `threading.Dict`, for proxies too.
 proxy.Dict = {}
 for name, f in pairs(core.dict) do
+  local remote = shielded(invoke)
   proxy.Dict[name] = function(d, ...)
     local i = info[d]
-    if i and (i.class == "dict" or i.class == "Namespace") then return invoke(d, name, ...) end
+    if i and (i.class == "dict" or i.class == "Namespace") then return remote(d, name, ...) end
     return f(d, ...)
   end
 end
@@ -255,11 +270,11 @@ end
 -- Fields that are places or methods.
 local function indexed(methods)
   return {
-    __index = function(p, key)
+    __index = shielded(function(p, key)
       if math.type(key) then return (invoke(p, "get", key)) end
       return methods[key]
-    end,
-    __newindex = function(p, key, value) invoke(p, "set", key, value) end,
+    end),
+    __newindex = write,
     __len = length,
     __pairs = snapshot,
   }
@@ -284,27 +299,27 @@ class("set", {
   clear = {}, values = {},
 }, {
   __len = length,
-  __pairs = function(p)
+  __pairs = shielded(function(p)
     local set = {}
     for _, v in ipairs(invoke(p, "values")) do set[v] = true end
     return next, set
-  end,
+  end),
 })
 
 local value = {
   get = {}, set = {"value"}, add = {"n"}, update = {"fn"}, cas = {"expected", "new"}, typecode = {},
 }
 class("Value", value, {
-  __index = function(p, key)
+  __index = shielded(function(p, key)
     if key == "value" then return (invoke(p, "get")) end
     return value[key]
-  end,
-  __newindex = function(p, key, v)
+  end),
+  __newindex = shielded(function(p, key, v)
     if key ~= "value" then
       client.misuse(("a Value has one field, 'value', and not '%s'"):format(tostring(key)))
     end
     invoke(p, "set", v)
-  end,
+  end),
 })
 
 -- Queues.
@@ -325,15 +340,14 @@ end
 
 -- Locks: what acquire returns is closed by a release.
 local function lockable(name, methods)
-  local take = method(name, "acquire", {"timeout"})
-  local function leave(p) invoke(p, "release") end
-  methods.acquire = function(p, timeout, ...)
-    local got, why = take(p, timeout, ...)
+  methods.acquire = method(name, "acquire", {"timeout"}, function(p, got, why)
     if not got then return false, why end
     if why then return p, why end
     return p
-  end
+  end)
   methods.release = methods.release or {}
+  -- Two shields: it waits for the answer whatever comes.
+  local leave = shielded(shielded(function(p) invoke(p, "release") end))
   class(name, methods, {__close = leave})
 end
 
@@ -377,10 +391,10 @@ local methods = setmetatable({}, {__mode = "v"})
 class("object", {}, {
   __index = function(_, name)
     if type(name) ~= "string" then return nil end
-    local f = methods[name] or function(self, ...)
+    local f = methods[name] or shielded(function(self, ...)
       check_self(self, "object", name)
       return invoke(self, name, ...)
-    end
+    end)
     methods[name] = f
     return f
   end,
