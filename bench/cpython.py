@@ -9,7 +9,13 @@ import statistics
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
+from concurrent.futures import (
+    ProcessPoolExecutor,
+    ThreadPoolExecutor,
+    as_completed,
+    wait,
+)
+from multiprocessing.shared_memory import SharedMemory
 
 ROUNDS = 3
 
@@ -249,6 +255,96 @@ def futures():
         millions("map", by_map, 20_000)
 
 
+def process_pool():
+    def submit(n):
+        futures = [executor.submit(same, i) for i in range(n)]
+        assert sum(f.result() for f in futures) == sum(range(n))
+
+    def latency(n):
+        for i in range(n):
+            executor.submit(same, i).result()
+
+    def by_map(n):
+        assert sum(executor.map(same, range(n), chunksize=n // 64)) == sum(range(n))
+
+    with ProcessPoolExecutor(2) as executor:
+        list(executor.map(same, range(4)))
+        millions("submit", submit, 5000)
+        show("latency", each(latency, 1000) * 1e6, "us")
+        millions("map", by_map, 50_000)
+
+
+def nothing():
+    pass
+
+
+def process_start():
+    for method in ("spawn", "forkserver"):
+        context = multiprocessing.get_context(method)
+
+        def start_join(n, context=context):
+            for _ in range(n):
+                process = context.Process(target=nothing)
+                process.start()
+                process.join()
+
+        start_join(1)
+        show(method, each(start_join, 10) * 1e3, "ms")
+
+    def create(n):
+        for _ in range(n):
+            block = SharedMemory(create=True, size=1 << 20)
+            block.close()
+            block.unlink()
+
+    def attach(n):
+        block = SharedMemory(create=True, size=1 << 20)
+        start = time.perf_counter()
+        for _ in range(n):
+            SharedMemory(block.name).close()
+        seconds = time.perf_counter() - start
+        block.close()
+        block.unlink()
+        return seconds
+
+    show("shm_create", each(create, 500) * 1e6, "us")
+    show("shm_attach", each(attach, 1000) * 1e6, "us")
+
+
+def shared():
+    mutex = multiprocessing.Lock()
+    cell = multiprocessing.Value("q", 0)
+    array = multiprocessing.Array("q", 100)
+
+    def acquire_release(n):
+        for _ in range(n):
+            mutex.acquire()
+            mutex.release()
+
+    def value_read(n):
+        for _ in range(n):
+            cell.value  # noqa: B018
+
+    def value_add(n):
+        for _ in range(n):
+            with cell.get_lock():
+                cell.value += 1
+
+    def array_read(n):
+        for _ in range(n):
+            array[49]  # noqa: B018
+
+    def array_write(n):
+        for i in range(n):
+            array[49] = i
+
+    nanoseconds("Lock_acquire_release", acquire_release, 200_000)
+    nanoseconds("Value_read", value_read, 200_000)
+    nanoseconds("Value_add", value_add, 200_000)
+    nanoseconds("Array_read", array_read, 200_000)
+    nanoseconds("Array_write", array_write, 200_000)
+
+
 class Cell:
     def __init__(self):
         self.value = 0
@@ -309,6 +405,9 @@ CASES = (
     ping_pong,
     one_way,
     process_queue,
+    process_pool,
+    process_start,
+    shared,
     string,
     table,
     tasks,

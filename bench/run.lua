@@ -10,9 +10,12 @@ local report = require "bench.report"
 
 local CASES = {
   "thread_start", "lock", "ping_pong", "one_way", "string", "table", "tasks",
-  "cells", "select", "process_queue", "futures",
+  "cells", "select", "process_queue", "process_start", "process_pool", "shared",
+  "futures",
 }
-local FLOORS = {"thread", "pair", "queue", "pool", "memory", "call"}
+local FLOORS = {
+  "thread", "process", "pair", "queue", "pool", "memory", "call",
+}
 
 local function in_unit(found, row, name)
   local figure = found[name]

@@ -150,20 +150,24 @@ static uint64_t limit(const lc_keeper *k) {
   return most;
 }
 
+static apr_status_t wait_for_task(lc_keeper *k, conc_future **f) {
+  conc_parker *self = lc_idle(k->S);
+  conc_time since = conc_sys_now();
+  self->idle = true; /* nobody waits for this wait to end */
+  apr_status_t st = conc_pool_take(k->w, f, self, CONC_FOREVER);
+  self->idle = false;
+  atomic_fetch_add_explicit(&k->w->waited, conc_sys_now() - since,
+                            memory_order_relaxed);
+  return st;
+}
+
 /* Take tasks; waits for one when none is in flight. */
 static apr_status_t fill(lc_keeper *k) {
   while (k->n < limit(k)) {
     conc_future *f;
-    bool idle = k->n == 0;
-    conc_parker *self = lc_idle(k->S);
-    self->idle = idle; /* nobody waits for this wait to end */
-    conc_time since = conc_sys_now();
-    apr_status_t st =
-      conc_pool_take(k->w, &f, self, idle ? CONC_FOREVER : CONC_NOW);
-    self->idle = false;
-    if (idle)
-      atomic_fetch_add_explicit(&k->w->waited, conc_sys_now() - since,
-                                memory_order_relaxed);
+    apr_status_t st = k->n == 0
+                        ? wait_for_task(k, &f)
+                        : conc_pool_take(k->w, &f, lc_idle(k->S), CONC_NOW);
     if (st != APR_SUCCESS)
       return APR_STATUS_IS_TIMEUP(st) ? APR_SUCCESS : st;
     give(k, f);

@@ -104,11 +104,12 @@ static void run(lua_State *L, conc_lane *lane, const conc_item *item) {
   f->kind = item->tag;
   apr_status_t st = conc_lane_decode(lane, &m, item);
   (void)conc_future_start(f, NULL);
-  conc_time since = conc_sys_now();
   if (st == APR_SUCCESS) {
     f->msg = m;
     conc_retain(&f->obj);
-    head.ns = lc_run_task(L, NULL, f, NULL) - since;
+    conc_time begun;
+    conc_time end = lc_run_task(L, NULL, f, &begun);
+    head.ns = end - begun;
   } else {
     lua_pushliteral(L, "the task cannot be rebuilt");
     lua_pushliteral(L, "");
