@@ -22,6 +22,7 @@ external_dependencies = {APR = {library = "apr-1"}}
 
 -- from here to the next rule: written by .ci/rockspec.lua
 local common = {
+  "c/base/arena.c",
   "c/base/init.c",
   "c/base/mem.c",
   "c/base/msg.c",

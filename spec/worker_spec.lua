@@ -91,6 +91,26 @@ describe("A worker's state", function()
     assert.equal(package.path .. ";/deeper/?.lua", path)
   end)
 
+  it("warns as the stock one does", function()
+    assert.equal("Lua warning: one two\nLua warning: @three four\n", (script [[
+      require "conc.threading".Thread {target = function()
+        warn "silent"
+        warn "@on"
+        warn "@what is unknown does nothing"
+        warn("one", " two")
+        warn("@three", " four")
+        warn "@off"
+        warn "silent"
+      end}:start():join()
+    ]]))
+    assert.equal("Lua warning: one two\nLua warning: @three four\n", (script [[
+      warn "@on"
+      warn "@what is unknown does nothing"
+      warn("one", " two")
+      warn("@three", " four")
+    ]]))
+  end)
+
   it("is fresh for each Thread", function()
     for _ = 1, 5 do
       assert.is_nil(there(function()

@@ -159,6 +159,15 @@ void lc_interrupt_open(lc_state *S) {
   conc_thread_reach(S->thread, nudge, S);
 }
 
+lua_Alloc lc_interrupt_alloc(lua_State *L, void **ud) {
+  lua_Alloc f = lua_getallocf(L, ud);
+  if (f != allocate)
+    return f;
+  const lc_interrupt *in = *ud;
+  *ud = in->ud;
+  return in->alloc;
+}
+
 void lc_interrupt_close(lc_state *S) {
   lc_interrupt *in = &S->interrupt;
   if (S->self == NULL)

@@ -49,6 +49,9 @@ typedef struct lc_interrupt {
 void lc_interrupt_open(struct lc_state *S);
 void lc_interrupt_close(struct lc_state *S);
 
+/* L's allocator, and its data, as they are without us in between. */
+lua_Alloc lc_interrupt_alloc(lua_State *L, void **ud);
+
 /*
  * Another coroutine runs from now on, and ends: enter returns which one ran
  * before, for leave.  Both are called in L, which ran before, and raise what

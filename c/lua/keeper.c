@@ -361,7 +361,7 @@ void lc_keeper_work(conc_worker *w, void *prepared) {
     lc_keeper_abort(&k);
   else if (k.lane != NULL)
     lc_keeper_dismiss(&k);
-  lua_close(L);
+  lc_worker_close(L);
 }
 
 void lc_keeper_interrupt(conc_worker *w) { conc_thread_interrupt(w->thread); }

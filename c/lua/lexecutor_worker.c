@@ -164,7 +164,7 @@ void lc_pool_work(conc_worker *w, void *prepared) {
   S->base = (uintptr_t)&here;
   if (begin(L, w))
     work(L, S, w);
-  lua_close(L);
+  lc_worker_close(L);
 }
 
 void lc_pool_interrupt(conc_worker *w) { conc_thread_interrupt(w->thread); }

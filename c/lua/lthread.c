@@ -40,7 +40,7 @@ static void run(conc_thread *t, void *prepared) {
   if (lua_pcall(L, 1, 0, 1) != LUA_OK)
     lthread_uncaught(L, t);
   conc_msg_fini(&t->job);
-  lua_close(L);
+  lc_worker_close(L);
 }
 
 /* ---- Making ---- */

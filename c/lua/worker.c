@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "core/blob.h"
 #include "core/rlock.h"
 #include "lua/coroutines.h"
+#include "lua/interrupt.h"
 #include "lua/module.h"
 #include "lua/names.h"
 #include "lua/state.h"
@@ -210,37 +212,77 @@ void lc_whole_lines(lua_State *L) {
   change_io(L);
 }
 
+/*
+ * warn, as it is in states of luaL_newstate: "@on" and "@off" switch it, and a
+ * message may come in pieces.
+ */
+static void warn(void *state, const char *text, int more) {
+  enum { ON = 1, PIECE = 2 };
+  lc_state *S = state;
+  if (more == 0 && (S->warn & PIECE) == 0 && *text == '@') {
+    if (strcmp(text, "@on") == 0)
+      S->warn |= ON;
+    else if (strcmp(text, "@off") == 0)
+      S->warn &= PIECE;
+    return;
+  }
+  if (S->warn & ON)
+    (void)fprintf(stderr, "%s%s%s",
+                  S->warn & PIECE ? "" : "Lua warning: ", text,
+                  more ? "" : "\n");
+  S->warn = (unsigned char)((S->warn & ON) | (more ? PIECE : 0));
+}
+
 /* (libraries) */
 static int build(lua_State *L) {
   unsigned set = set_of(lua_touserdata(L, 1));
-  lc_open_worker(L);
+  lua_gc(L, LUA_GCSTOP); /* nothing of this is garbage */
+  lua_setwarnf(L, warn, lc_open_worker(L));
   open_libraries(L, set);
   set_function(L, LUA_OSLIBNAME, "exit", lc_worker_exit);
   lc_whole_lines(L);
   lc_watch_coroutines(L);
   change_package(L);
+  lua_gc(L, LUA_GCRESTART);
   return 0;
 }
 
+static lua_State *new_state(void) {
+  conc_arena *a = conc_arena_new();
+  if (a == NULL)
+    return NULL;
+  lua_State *L = lua_newstate(conc_arena_alloc, a);
+  if (L == NULL)
+    conc_arena_free(a);
+  return L;
+}
+
 void *lc_worker_prepare(void *arg) {
-  lua_State *L = luaL_newstate();
+  lua_State *L = new_state();
   if (L == NULL)
     return NULL;
   lua_pushcfunction(L, build);
   lua_pushlightuserdata(L, arg);
   if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
-    lua_close(L);
+    lc_worker_close(L);
     return NULL;
   }
   return L;
 }
 
-void lc_worker_discard(void *worker) { lua_close(worker); }
+void lc_worker_close(lua_State *L) {
+  void *arena;
+  (void)lc_interrupt_alloc(L, &arena);
+  lua_close(L);
+  conc_arena_free(arena);
+}
+
+void lc_worker_discard(void *worker) { lc_worker_close(worker); }
 
 lua_State *lc_worker_open(conc_thread *t, void *prepared) {
   lua_State *L = prepared;
   if (L != NULL && lc_libraries(L) != set_of(t->arg)) {
-    lua_close(L);
+    lc_worker_close(L);
     L = NULL;
   }
   if (L == NULL)
