@@ -195,10 +195,16 @@ apr_status_t conc_heap_alloc(conc_ref *owner, size_t size) {
   return st;
 }
 
+/* Of a block that has nonsense in its header nothing but the place goes. */
 void conc_heap_free(conc_ref *owner) {
   conc_head *h = conc_layout();
   conc_txn_begin(&h->alloc);
   uint64_t offset = atomic_load(owner), start = offset - HEADER;
+  if (!conc_heap_valid(offset)) {
+    conc_txn_abort(&h->alloc);
+    atomic_store(owner, 0);
+    return;
+  }
   conc_block *b = conc_block_at(offset);
   uint64_t size = atomic_load(&b->link);
   uint16_t bin = conc_mark_bin(atomic_load(&b->mark));
@@ -219,11 +225,25 @@ size_t conc_heap_size(uint64_t offset) {
   return (size_t)(atomic_load(&conc_block_at(offset)->link) - HEADER);
 }
 
+/* Is that the size of a block of that bin, with its header at 'start'? */
+static bool fits(uint64_t start, uint64_t size, uint16_t bin) {
+  uint64_t top = atomic_load(&conc_layout()->top);
+  if (size < HEADER || start > top || size > top - start)
+    return false;
+  if (bin < CONC_BINS)
+    return size == stride_of(bin);
+  return bin == CONC_LARGE && start % CONC_PAGE == LEAD &&
+         (size + LEAD) % CONC_PAGE == 0;
+}
+
 bool conc_heap_valid(uint64_t offset) {
-  const conc_head *h = conc_layout();
-  return offset % UNIT == 0 && offset > first_run() &&
-         offset < atomic_load(&h->top) &&
-         conc_mark_refs(atomic_load(&conc_block_at(offset)->mark)) != 0;
+  if (offset % UNIT != 0 || offset <= first_run() ||
+      offset >= atomic_load(&conc_layout()->top))
+    return false;
+  const conc_block *b = conc_block_at(offset);
+  uint64_t mark = atomic_load(&b->mark);
+  return conc_mark_refs(mark) != 0 &&
+         fits(offset - HEADER, atomic_load(&b->link), conc_mark_bin(mark));
 }
 
 conc_heap_usage conc_heap_used(void) {

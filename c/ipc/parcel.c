@@ -15,7 +15,8 @@ static apr_status_t open_parcel(conc_proxy *proxy) {
 
 static void destroy(void *object) {
   conc_parcel *p = object;
-  for (uint64_t i = 0; i < p->nrefs; i++)
+  uint64_t n = fits(p) ? p->nrefs : 0;
+  for (uint64_t i = 0; i < n; i++)
     conc_shared_drop(&p->refs[i]);
 }
 

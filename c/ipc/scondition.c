@@ -26,10 +26,18 @@ static conc_scondition_word *word_of(const conc_scondition *c) {
 
 /* ---- Life ---- */
 
+static bool is_lock(conc_shared_id id) {
+  return id == CONC_SHARED_LOCK || id == CONC_SHARED_RLOCK;
+}
+
 static apr_status_t open_condition(conc_proxy *p) {
   conc_scondition *c = (conc_scondition *)p;
   conc_proxy *lock;
-  apr_status_t st = conc_shared_get(&lock, atomic_load(&word_of(c)->lock));
+  uint64_t at = atomic_load(&word_of(c)->lock);
+  /* First: another condition, or this one, would be opened in its turn. */
+  if (!conc_heap_valid(at) || !is_lock(conc_shared_class_of(at)))
+    return CONC_CORRUPT;
+  apr_status_t st = conc_shared_get(&lock, at);
   if (st != APR_SUCCESS)
     return st;
   c->lock = &lock->obj;

@@ -92,9 +92,14 @@ static void destroy_all(conc_ref *place) {
   doom.room = 0;
 }
 
-/* One place less, unless it is the last: then nobody else can come to it. */
+/* One place less, unless it is the last: then nobody else can come to it.  What
+   is no object (somebody has written nonsense) is only forgotten. */
 static bool drop_unless_last(conc_ref *place) {
   uint64_t offset = atomic_load(place);
+  if (!conc_heap_valid(offset)) {
+    atomic_store(place, 0);
+    return true;
+  }
   conc_txn *t = conc_shard(offset);
   conc_txn_begin(t);
   if (conc_mark_refs(atomic_load(&conc_block_at(offset)->mark)) == 1) {

@@ -63,7 +63,7 @@ void conc_sline_tell(conc_sline *line, conc_sturn *t, uint64_t what) {
 static void destroy(void *object) {
   conc_sturn *t = object;
   uint64_t owner = atomic_load(&t->owner);
-  if (owner == 0)
+  if (owner == 0 || !conc_heap_valid(owner))
     return;
   conc_sline *line = conc_heap_at(owner);
   conc_txn_begin(&line->txn);
