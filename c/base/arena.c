@@ -111,8 +111,12 @@ static void free_block(conc_arena *a, void *p, size_t size) {
     free(p);
 }
 
+/* Lua relies on it that a block can be made smaller: without memory it stays
+   where it is, and is taken for a smaller one from now on. */
 static void *move(conc_arena *a, void *p, size_t old, size_t size) {
   void *q = new_block(a, size);
+  if (q == NULL && size < old)
+    return p;
   if (q != NULL) {
     memcpy(q, p, old < size ? old : size);
     free_block(a, p, old);

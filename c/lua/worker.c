@@ -247,11 +247,13 @@ static int build(lua_State *L) {
   return 0;
 }
 
+lua_Alloc lc_worker_alloc = conc_arena_alloc;
+
 static lua_State *new_state(void) {
   conc_arena *a = conc_arena_new();
   if (a == NULL)
     return NULL;
-  lua_State *L = lua_newstate(conc_arena_alloc, a);
+  lua_State *L = lua_newstate(lc_worker_alloc, a);
   if (L == NULL)
     conc_arena_free(a);
   return L;

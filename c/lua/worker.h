@@ -20,6 +20,9 @@ void *lc_libraries_arg(unsigned libraries);
 void *lc_worker_prepare(void *arg);
 void lc_worker_discard(void *worker);
 
+/* What their memory comes from: conc_arena_alloc; a spec's may fail before. */
+extern lua_Alloc lc_worker_alloc;
+
 /* What lua_close is to a host's state: for those of lc_worker_prepare. */
 void lc_worker_close(lua_State *L);
 

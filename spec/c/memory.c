@@ -4,8 +4,7 @@
  * raises, nothing panics, hangs or is left behind.  (Memory of conc's own is
  * made to fail by the specs in Lua: helper.fail_each.)
  *
- * The states that conc makes get the same allocator, since this program has a
- * luaL_newstate of its own.  CONC_SCALE shrinks the loops.  Runs in the root of
+ * So do the allocations of the states that conc makes.  CONC_SCALE shrinks the loops.  Runs in the root of
  * the source tree.
  */
 
@@ -18,10 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/mem.h"
 #include "base/object.h"
 #include "check.h"
 #include "lua/module.h"
+#include "lua/worker.h"
 
 enum { WATCHDOG = 600 };
 
@@ -55,8 +56,13 @@ static int panic(lua_State *L) {
   abort();
 }
 
-/* For conc too. */
-lua_State *luaL_newstate(void) {
+static void *allocate_worker(void *arena, void *p, size_t osize, size_t nsize) {
+  if ((p == NULL || nsize > osize) && nsize != 0 && fails())
+    return NULL;
+  return conc_arena_alloc(arena, p, osize, nsize);
+}
+
+static lua_State *new_state(void) {
   lua_State *L = lua_newstate(allocate, NULL);
   if (L != NULL)
     lua_atpanic(L, panic);
@@ -85,7 +91,7 @@ static void run(lua_State *L, const char *script) {
 }
 
 static lua_State *host(void) {
-  lua_State *L = luaL_newstate();
+  lua_State *L = new_state();
   CHECK(L != NULL);
   lua_pushcfunction(L, open_all);
   CHECK(lua_pcall(L, 0, 0, 0) == LUA_OK);
@@ -233,7 +239,7 @@ static const char *const opened =
 
 /* The n-th allocation of that kind fails; false: none has. */
 static bool opens(bool own, unsigned n) {
-  lua_State *L = luaL_newstate();
+  lua_State *L = new_state();
   CHECK(L != NULL);
   luaL_openlibs(L);
   lua_pushcfunction(L, open_all);
@@ -257,6 +263,7 @@ static bool opens(bool own, unsigned n) {
 }
 
 int main(int argc, char **argv) {
+  lc_worker_alloc = allocate_worker;
   const char *s = getenv("CONC_SCALE");
   scale = s == NULL || atof(s) <= 0 || atof(s) > 1 ? 1 : atof(s);
   watchdog(WATCHDOG);
