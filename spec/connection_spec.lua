@@ -355,6 +355,14 @@ describe("A Listener", function()
     assert.equal("closed", why)
   end)
 
+  it("knows the address of its last client", function()
+    local _, _, scope <close> = pair {address = "127.0.0.1:0"}
+    assert.matches("^127%.0%.0%.1:%d+$", scope.listener:last_accepted())
+    assert.not_equal(scope.listener:address(), scope.listener:last_accepted())
+    local l <close> = Listener {address = "127.0.0.1:0"}
+    assert.is_nil(l:last_accepted())
+  end)
+
   it("refuses bad options", function()
     for _, case in ipairs {
       {{addres = "x"}, "unknown option 'addres'"},

@@ -10,6 +10,7 @@
 #include "core/cells.h"
 #include "ipc/cases.h"
 #include "ipc/scells.h"
+#include "ipc/smemory.h"
 #include "lua/lconn.h"
 #include "lua/lprocess.h"
 #include "lua/selectable.h"
@@ -36,13 +37,13 @@ static int outcome(lua_State *L, apr_status_t st) {
 
 /* ---- Sending ---- */
 
-static int send_frame(lua_State *L, conc_conn *c, conc_frame_kind kind,
-                      const conc_wire *w) {
+static apr_status_t send_frame(lua_State *L, conc_conn *c, conc_frame_kind kind,
+                               const conc_wire *w) {
   apr_status_t st;
   do
     st = conc_conn_send(c, kind, w->data, w->size, lc_self(L));
   while (lc_again(L, st));
-  return outcome(L, st);
+  return st;
 }
 
 /* c:send(value): true, or nil and "closed" */
@@ -50,11 +51,13 @@ static int send_value(lua_State *L) {
   conc_conn *c = check(L);
   luaL_checkany(L, 2);
   lc_nomore(L, 2);
-  const conc_wire *w = lc_pack_wire(L, 2, 2, "value");
+  conc_wire *w = lc_pack_wire(L, 2, 2, "value");
   if (w->nshared != 0)
     return luaL_error(L, "value: a %s cannot go through a socket",
                       w->shared[0]->obj.cls->name);
-  return send_frame(L, c, CONC_FRAME_VALUE, w);
+  apr_status_t st = send_frame(L, c, CONC_FRAME_VALUE, w);
+  conc_wire_fini(w); /* nobody else would in a state that closes */
+  return outcome(L, st);
 }
 
 size_t lc_range(lua_State *L, int first, size_t len, size_t *from) {
@@ -79,7 +82,7 @@ static int send_bytes(lua_State *L) {
   /* It is only read. */
   const conc_wire w = {
     .data = (unsigned char *)(uintptr_t)(n == 0 ? s : s + from), .size = n};
-  return send_frame(L, c, CONC_FRAME_BYTES, &w);
+  return outcome(L, send_frame(L, c, CONC_FRAME_BYTES, &w));
 }
 
 /* ---- Receiving ---- */
@@ -164,25 +167,30 @@ int lc_too_short(lua_State *L, const unsigned char *data, size_t size) {
   return lua_error(L);
 }
 
-void lc_copy_in(conc_cells *a, size_t offset, const unsigned char *data,
-                size_t size) {
+void lc_copy_in(unsigned char *to, const unsigned char *data, size_t size) {
   for (size_t i = 0; i < size; i++)
-    atomic_store((_Atomic unsigned char *)a->elements + offset + i, data[i]);
+    atomic_store((_Atomic unsigned char *)to + i, data[i]);
 }
 
-conc_cells *lc_target(lua_State *L, int arg, size_t *room) {
-  conc_obj *o = lc_test(L, arg, &conc_sarray_class.cls);
-  conc_cells *a =
+unsigned char *lc_target(lua_State *L, int arg, size_t *room) {
+  conc_obj *o = lc_test(L, arg, &conc_smemory_class.cls);
+  if (o != NULL) {
+    const conc_smemory *m = (const conc_smemory *)(void *)o;
+    *room = conc_smemory_size(m);
+    return (unsigned char *)conc_smemory_bytes(m);
+  }
+  o = lc_test(L, arg, &conc_sarray_class.cls);
+  const conc_cells *a =
     o != NULL ? &((conc_scells *)o)->view : lc_check(L, arg, &conc_array_class);
   *room = a->n * a->type.size;
-  return a;
+  return (unsigned char *)a->elements;
 }
 
-/* c:recv_bytes_into(array [, offset [, timeout]]): bytes, or nil and a word */
+/* c:recv_bytes_into(array | shm [, offset [, timeout]]): bytes, or nil and a word */
 static int recv_bytes_into(lua_State *L) {
   conc_conn *c = check(L);
   size_t room;
-  conc_cells *a = lc_target(L, 2, &room);
+  unsigned char *to = lc_target(L, 2, &room);
   size_t offset =
     (size_t)lc_optinteger(L, 3, "offset", 0, 0, (lua_Integer)room);
   conc_time deadline = lc_deadline(L, 4, "timeout");
@@ -194,7 +202,7 @@ static int recv_bytes_into(lua_State *L) {
   take_frame(c, w);
   if (w->size > room - offset)
     return lc_too_short(L, w->data, w->size);
-  lc_copy_in(a, offset, w->data, w->size);
+  lc_copy_in(to + offset, w->data, w->size);
   lua_pushinteger(L, (lua_Integer)w->size);
   conc_wire_fini(w);
   return 1;
@@ -383,9 +391,20 @@ static int conn_limit(lua_State *L) {
   return 0;
 }
 
+/* conn_peer(connection): "host:port" of the other side; nil: a Unix socket */
+static int conn_peer(lua_State *L) {
+  char name[80];
+  if (conc_sys_peer(check(L)->handle, name, sizeof name))
+    lua_pushstring(L, name);
+  else
+    lua_pushnil(L);
+  return 1;
+}
+
 const luaL_Reg lc_conn_functions[] = {{"listen", new_listener},
                                       {"connect", new_client},
                                       {"conn_limit", conn_limit},
+                                      {"conn_peer", conn_peer},
                                       {NULL, NULL}};
 
 /* ---- As cases of select ---- */

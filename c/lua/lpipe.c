@@ -114,7 +114,7 @@ static int recv_bytes_into(lua_State *L) {
   conc_item item;
   size_t room;
   conc_ring *r = check_in(L);
-  conc_cells *a = lc_target(L, 2, &room);
+  unsigned char *to = lc_target(L, 2, &room);
   size_t offset =
     (size_t)lc_optinteger(L, 3, "offset", 0, 0, (lua_Integer)room);
   conc_time deadline = lc_deadline(L, 4, "timeout");
@@ -128,7 +128,7 @@ static int recv_bytes_into(lua_State *L) {
     const char *s = lua_tolstring(L, -1, &size);
     return lc_too_short(L, (const unsigned char *)s, size);
   }
-  lc_copy_in(a, offset, item.data, item.size);
+  lc_copy_in(to + offset, item.data, item.size);
   lua_Integer size = (lua_Integer)item.size;
   conc_item_fini(&item);
   lua_pushinteger(L, size);

@@ -28,6 +28,9 @@ apr_status_t conc_sys_listen(conc_handle *out, const conc_address *a,
 /* The TCP port that it listens on, or 0. */
 unsigned conc_sys_port(conc_handle h);
 
+/* The TCP address of the other side as "host:port"; false: it has none. */
+bool conc_sys_peer(conc_handle h, char *text, size_t size);
+
 /* The next connection; APR_EAGAIN: none yet. */
 apr_status_t conc_sys_accept(conc_handle listener, conc_handle *out);
 

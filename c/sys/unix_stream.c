@@ -143,6 +143,23 @@ unsigned conc_sys_port(conc_handle h) {
   return name.any.sa_family == AF_INET6 ? ntohs(name.v6.sin6_port) : 0;
 }
 
+bool conc_sys_peer(conc_handle h, char *text, size_t size) {
+  union {
+    struct sockaddr any;
+    struct sockaddr_storage room;
+  } name = {0};
+  socklen_t len = sizeof name;
+  char host[64], port[8];
+  if (getpeername((int)h, &name.any, &len) != 0 ||
+      (name.any.sa_family != AF_INET && name.any.sa_family != AF_INET6) ||
+      getnameinfo(&name.any, len, host, sizeof host, port, sizeof port,
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    return false;
+  const char *format = name.any.sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s";
+  int n = snprintf(text, size, format, host, port);
+  return n > 0 && (size_t)n < size;
+}
+
 apr_status_t conc_sys_accept(conc_handle listener, conc_handle *out) {
   int fd;
   do

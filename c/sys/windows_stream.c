@@ -134,6 +134,20 @@ unsigned conc_sys_port(conc_handle h) {
   return name.any.sa_family == AF_INET6 ? ntohs(name.v6.sin6_port) : 0;
 }
 
+bool conc_sys_peer(conc_handle h, char *text, size_t size) {
+  union name name;
+  int len = sizeof name;
+  char host[64], port[8];
+  if (getpeername(conc_windows_socket(h), &name.any, &len) != 0 ||
+      (name.any.sa_family != AF_INET && name.any.sa_family != AF_INET6) ||
+      getnameinfo(&name.any, len, host, sizeof host, port, sizeof port,
+                  NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+    return false;
+  const char *format = name.any.sa_family == AF_INET6 ? "[%s]:%s" : "%s:%s";
+  int n = snprintf(text, size, format, host, port);
+  return n > 0 && (size_t)n < size;
+}
+
 apr_status_t conc_sys_accept(conc_handle listener, conc_handle *out) {
   SOCKET s;
   do

@@ -175,6 +175,7 @@ function Listener:accept(timeout)
   local conn, why = self.listener:accept(timeout, options.trusted or false,
     first_limit(options))
   if not conn then return nil, why end
+  self.last = core.conn_peer(conn)
   return prove(conn, options, connection.deliver_challenge)
 end
 
@@ -194,6 +195,12 @@ Listener.__close = Listener.close
 --- What a Client connects to.
 function Listener:address()
   return self.name
+end
+
+--- The address of the client that came last, "host:port"; nil before, and over a
+-- Unix socket.
+function Listener:last_accepted()
+  return self.last
 end
 
 --- The system's number of the socket.

@@ -124,6 +124,17 @@ function behaviour.check(pair)
     assert.same(TIMEOUT, table.pack(b:recv_bytes_into(threading.Array("B", 1), 0, 0)))
   end))
 
+  it("receives into shared memory", both(function(a, b)
+    local shm <close> = multiprocessing.SharedMemory {create = true, size = 16}
+    a:send_bytes "abc"
+    a:send_bytes(("x"):rep(shm:size() + 1))
+    assert.equal(3, b:recv_bytes_into(shm, 2))
+    assert.equal("\0\0abc\0", shm:read(0, 6))
+    assert.equal("BufferTooShort", (select(2, pcall(b.recv_bytes_into, b, shm))).class)
+    assert.equal("\0\0abc\0", shm:read(0, 6))
+    shm:unlink()
+  end))
+
   it("closes when a message is longer than maxlength", both(function(a, b)
     a:send_bytes "abc"
     a:send_bytes "abcd"

@@ -221,6 +221,10 @@ function Listener:accept(timeout) end
 ---@nodiscard
 function Listener:address() end
 
+---@return string? address "host:port"; nil over a Unix socket
+---@nodiscard
+function Listener:last_accepted() end
+
 function Listener:close() end
 
 ---@return integer
@@ -276,7 +280,7 @@ function Connection:recv(timeout) end
 ---@return "timeout"|"closed"? why
 function Connection:recv_bytes(maxlength, timeout) end
 
----@param array conc.Array
+---@param array conc.Array|conc.SharedMemory
 ---@param offset? integer bytes
 ---@param timeout? number seconds; nil: for ever
 ---@return integer? bytes
