@@ -88,6 +88,19 @@ describe("Threads that wait for each other", function()
     assert.equal(42, ex:submit(function() return 42 end):result(), "the worker lives")
   end)
 
+  it("may be tasks that wait for each other's futures", function()
+    local ex <close> = futures.ThreadPoolExecutor(2)
+    local to_a, to_b = queue.Queue(), queue.Queue()
+    local function cross(q) return q:get():result() end
+    local a, b = ex:submit(cross, to_a), ex:submit(cross, to_b)
+    to_a:put(b)
+    to_b:put(a)
+    deadlock(function() a:result() end)
+    for _, f in ipairs {a, b} do
+      assert.is_true(conc.Error.is(f:exception(helper.patience), "DeadlockError"))
+    end
+  end)
+
   it("may include idle workers, which are not disturbed", function()
     local ex <close> = futures.ThreadPoolExecutor(2)
     assert.equal(1, ex:submit(function() return 1 end):result())

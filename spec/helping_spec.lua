@@ -129,6 +129,57 @@ describe("A task that waits for tasks of its own executor", function()
     assert.matches("traceback", trace)
   end)
 
+  it("may use select", function()
+    for _, workers in ipairs {1, 2} do
+      local ex <close> = Executor(workers)
+      local sum = ex:submit(function(pool)
+        local select = require "conc".select
+        local list, n = {}, 0
+        for i = 1, 20 do list[i] = pool:submit(function(k) return k end, i) end
+        while #list > 0 do
+          local i, r = select(list)
+          n = n + r:result()
+          table.remove(list, i)
+        end
+        return n
+      end, ex)
+      assert.equal(210, sum:result(helper.patience))
+    end
+  end)
+
+  it("may use select, many at once #stress", function()
+    local rounds = helper.scale(200)
+    for _, workers in ipairs {1, 2, 4} do
+      local ex <close> = Executor(workers)
+      local list = {}
+      for i = 1, rounds do
+        list[i] = ex:submit(function(pool, k)
+          local select = require "conc".select
+          local a = pool:submit(function(x) return x end, k)
+          local b = pool:submit(function(x) return -x end, k)
+          local first = {a, b}
+          local n = (select(first))
+          return first[n]:result() + (select {first[3 - n]} and first[3 - n]:result())
+        end, ex, i)
+      end
+      for i = 1, rounds do assert.equal(0, list[i]:result(helper.patience)) end
+    end
+  end)
+
+  it("may use select with a timeout, and beside other things", function()
+    local ex <close> = Executor(1)
+    local f = ex:submit(function(pool, q)
+      local select = require "conc".select
+      local one = pool:submit(function() return "one" end)
+      local a, b = select {q, one, timeout = 60}
+      local two = pool:submit(function(to) to:put "two" end, q)
+      local never = Promise():future()
+      local c, d = select {never, q}
+      return a, b:result(), c, d, two:result(0), (select {never, timeout = 0})
+    end, ex, queue.Queue())
+    assert.same({2, "one", 2, "two", n = 6}, table.pack(f:result(helper.patience)))
+  end)
+
   it("runs the very task that it waits for before others", function()
     local first = inside(function(ex)
       local log = require "conc.queue".SimpleQueue()

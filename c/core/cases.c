@@ -2,6 +2,7 @@
 
 #include "base/status.h"
 #include "core/event.h"
+#include "core/executor.h"
 #include "core/future.h"
 #include "core/lock.h"
 #include "core/rlock.h"
@@ -263,6 +264,36 @@ void conc_case_pop(conc_case *c, conc_queue *q) {
 void conc_case_push(conc_case *c, conc_queue *q) {
   *c =
     (conc_case){.cls = &push_cases, .obj = (conc_obj *)q, .due = CONC_FOREVER};
+}
+
+/* The tasks of a pool. */
+
+static bool tasks_ready(const conc_case *c) { return conc_pool_ready(c->data); }
+
+static apr_status_t tasks_enter(conc_case *c, conc_waiter *w,
+                                conc_parker *self) {
+  conc_gate *g = conc_pool_gate(c->data);
+  conc_gate_enter(g, w);
+  apr_status_t st = look(c, self);
+  if (st != APR_EAGAIN)
+    conc_gate_leave(g, false);
+  return st;
+}
+
+static void tasks_leave(conc_case *c) {
+  conc_gate_leave(conc_pool_gate(c->data), c->chosen);
+}
+
+static void tasks_decline(conc_case *c) {
+  if (tasks_ready(c))
+    conc_gate_notify(conc_pool_gate(c->data));
+}
+
+static const conc_case_class tasks_cases = {tasks_ready, look, tasks_enter,
+                                            tasks_leave, tasks_decline};
+
+void conc_case_tasks(conc_case *c, conc_pool *p) {
+  *c = (conc_case){.cls = &tasks_cases, .data = p, .due = CONC_FOREVER};
 }
 
 /* Any of them. */

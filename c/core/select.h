@@ -72,6 +72,13 @@ void conc_case_push(conc_case *c, conc_queue *q);
  */
 bool conc_case_of(conc_case *c, conc_obj *o, conc_parker *self);
 
+/*
+ * There may be a task to run: for the workers of the pool, which look then.  It
+ * takes nothing, so whoever is told and does not look tells the next one.
+ */
+struct conc_pool;
+void conc_case_tasks(conc_case *c, struct conc_pool *p);
+
 typedef struct conc_selection {
   conc_case *cases;
   conc_waiter *waiters; /* room for as many */

@@ -7,8 +7,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "core/future.h"
 #include "lua/priority.h"
 #include "lua/selectable.h"
+#include "lua/task.h"
 #include "lua/types.h"
 
 /* Beside each case: how it looks in Lua. */
@@ -18,7 +20,7 @@ typedef struct choice {
 } choice;
 
 /*
- * All of a call.  Cases whose messages must be freed whatever is raised are in
+ * All of a call.  There is room for one case more.  Cases whose messages must be freed whatever is raised are in
  * a userdata; a few others are on the stack.
  *   stack: 1 the table, 2 the timeout, then the object of each case
  */
@@ -49,16 +51,16 @@ static int block_gc(lua_State *L) {
 static void push_block(lua_State *L, call *c) {
   static const char key = 0;
   size_t n = c->s.n;
-  size_t at = sizeof(block) + n * sizeof(conc_case);
-  char *p =
-    lua_newuserdatauv(L, at + n * sizeof(conc_waiter) + n * sizeof(choice), 0);
+  size_t at = sizeof(block) + (n + 1) * sizeof(conc_case);
+  size_t then = at + (n + 1) * sizeof(conc_waiter);
+  char *p = lua_newuserdatauv(L, then + n * sizeof(choice), 0);
   block *b = (block *)(void *)p;
   memset(b, 0, at);
   b->n = n;
   lc_setfinalizer(L, &key, block_gc);
   c->s.cases = b->cases;
   c->s.waiters = (conc_waiter *)(void *)(p + at);
-  c->choices = (choice *)(void *)(p + at + n * sizeof(conc_waiter));
+  c->choices = (choice *)(void *)(p + then);
 }
 
 /* ---- Reading the table ---- */
@@ -195,12 +197,83 @@ static int give(lua_State *L, const call *c, apr_status_t st) {
   return 2;
 }
 
+/* ---- In a worker ---- */
+
+static conc_future *future_of(const conc_case *c) {
+  bool is = c->obj != NULL && c->obj->cls == &conc_future_class;
+  return is ? (conc_future *)c->obj : NULL;
+}
+
+static conc_future *claim(void *arg, conc_worker *w) {
+  const call *c = arg;
+  for (size_t i = 0; i < c->s.n; i++) {
+    conc_future *f = future_of(&c->s.cases[i]);
+    if (f != NULL && conc_pool_claim(w, f))
+      return f;
+  }
+  return NULL;
+}
+
+static bool has_future(const call *c) {
+  size_t i = 0;
+  while (i < c->s.n && future_of(&c->s.cases[i]) == NULL)
+    i++;
+  return i < c->s.n;
+}
+
+static bool has_timer(const call *c) {
+  size_t i = 0;
+  while (i < c->s.n && c->choices[i].how != NULL)
+    i++;
+  return i < c->s.n;
+}
+
+/* Sleep until a case was taken, or there may be a task: APR_EAGAIN. */
+static apr_status_t sleep_on_all(lua_State *L, call *c, conc_pool *p) {
+  size_t n = c->s.n++;
+  conc_case_tasks(&c->s.cases[n], p);
+  apr_status_t st = conc_select(&c->s, lc_self(L), CONC_FOREVER);
+  c->s.n = n;
+  return st == APR_SUCCESS && c->s.which == n ? APR_EAGAIN : st;
+}
+
+/*
+ * A task that selects among futures, too, runs tasks of its pool meanwhile, as
+ * it does in other waits for futures (see lc_goal).
+ */
+static apr_status_t select_helping(lua_State *L, call *c, conc_pool *p,
+                                   conc_time deadline) {
+  const lc_goal g = {.arg = c, .claim = claim};
+  bool any = deadline == CONC_FOREVER && !has_timer(c);
+  apr_status_t st = conc_select(&c->s, lc_self(L), CONC_NOW);
+  while (APR_STATUS_IS_TIMEUP(st) && deadline != CONC_NOW) {
+    st = APR_EAGAIN;
+    if (!lc_help(L, &g, any)) {
+      if (!any || conc_pool_over(p))
+        return conc_select(&c->s, lc_self(L), deadline);
+      st = sleep_on_all(L, c, p);
+    }
+    if (st == APR_EAGAIN)
+      st = conc_select(&c->s, lc_self(L), CONC_NOW);
+  }
+  lc_helped_enough(L);
+  return st;
+}
+
+static apr_status_t select_once(lua_State *L, call *c, conc_time deadline) {
+  conc_pool *p = has_future(c) ? lc_helped(L) : NULL;
+  return p == NULL ? conc_select(&c->s, lc_self(L), deadline)
+                   : select_helping(L, c, p, deadline);
+}
+
+/* ---- All ---- */
+
 static int run(lua_State *L, call *c, conc_time deadline) {
   apr_status_t st;
   for (int i = 1; i <= (int)c->s.n; i++)
     make_case(L, i, c);
   do
-    st = conc_select(&c->s, lc_self(L), deadline);
+    st = select_once(L, c, deadline);
   while (lc_again(L, st));
   if (APR_STATUS_IS_TIMEUP(st))
     return lc_outcome(L, st);
@@ -214,8 +287,8 @@ static int run(lua_State *L, call *c, conc_time deadline) {
  * and what it gave; or nil, "timeout"
  */
 int lc_select(lua_State *L) {
-  conc_case cases[FEW];
-  conc_waiter waiters[FEW];
+  conc_case cases[FEW + 1];
+  conc_waiter waiters[FEW + 1];
   choice choices[FEW];
   call c = {{cases, waiters, 0, 0}, choices};
   luaL_checktype(L, 1, LUA_TTABLE);

@@ -308,6 +308,17 @@ static bool help(lua_State *L, lc_state *S, const lc_goal *g, bool any) {
   return f != NULL;
 }
 
+conc_pool *lc_helped(lua_State *L) {
+  const lc_state *S = lc_get(L);
+  return may_help(S) ? S->pooled->pool : NULL;
+}
+
+bool lc_help(lua_State *L, const lc_goal *g, bool any) {
+  return help(L, lc_get(L), g, any);
+}
+
+void lc_helped_enough(lua_State *L) { pass_on(lc_get(L)->pooled); }
+
 /* ---- Waiting ---- */
 
 /* The goal's own wait is over; it had been prepared. */

@@ -85,6 +85,15 @@ typedef struct lc_goal {
 /* Wait until the goal is ready: APR_SUCCESS or APR_TIMEUP; raises. */
 apr_status_t lc_await(lua_State *L, const lc_goal *g, conc_time deadline);
 
+/*
+ * The same in pieces, for waits of other kinds.  The pool whose tasks the caller
+ * may run while it waits, or NULL; run one, true: it did (raises); the wait is
+ * over: others are told of tasks that it was told of.
+ */
+conc_pool *lc_helped(lua_State *L);
+bool lc_help(lua_State *L, const lc_goal *g, bool any);
+void lc_helped_enough(lua_State *L);
+
 /* ... until that future is done. */
 apr_status_t lc_await_future(lua_State *L, conc_future *f, conc_time deadline);
 
