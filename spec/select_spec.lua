@@ -294,7 +294,9 @@ describe("conc.select", function()
           return held ~= nil
         end
         ends[i] = waiting(body, lock, order, i)
-        conc.sleep(helper.windows and 0.3 or 0.02) -- until it stands in the line
+        repeat -- until it stands in the line
+          local _, n = conc.dump():gsub(" for " .. tostring(lock):gsub("%p", "%%%0"), "")
+        until n == i
       end
       lock:release()
       for i = 1, 4 do
