@@ -237,6 +237,13 @@ describe("A TaskGroup", function()
     assert.equal(3, g:submit(echo, 3):result())
   end)
 
+  it("stays with its thread", function()
+    local ex <close> = Executor(1)
+    local g <close> = TaskGroup(ex)
+    assert.error_matches(function() ex:submit(echo, {g}) end, "a TaskGroup cannot leave its thread")
+    assert.is_false((conc.sendable(g)))
+  end)
+
   it("takes no more tasks when its scope is left", function()
     local ex <close> = Executor(1)
     local group

@@ -98,6 +98,23 @@ describe("A Timer", function()
     assert.is_true(q:empty())
   end)
 
+  it("is the same one when it comes back, and says what it is", function()
+    local q, t, other = queue.SimpleQueue(), Timer(1, print), Timer(1, print)
+    q:put(t)
+    assert.is_true(q:get() == t and t ~= other and t ~= 5)
+    assert.matches("^Timer%(Thread%-%d+, initial%)$", tostring(t))
+  end)
+
+  it("blames who calls a method in vain", function()
+    local t = Timer(1, print)
+    assert.error_matches(function() t:join(-1) end, "timer_spec.*to 'join' %(timeout: must not be")
+    assert.error_matches(function() t:join() end, "timer_spec.*before it is started")
+    assert.error_matches(function() t:start(1) end, "timer_spec.*to 'start' %(surplus argument%)")
+    assert.error_matches(function() t:cancel(1) end, "timer_spec.*to 'cancel' %(surplus argument%)")
+    assert.error_matches(function() Timer(1, print, {n = "1"}) end, "its field n is no integer")
+    assert.error_matches(function() Timer(1, print, {n = 1e9 // 1 | 0}) end, "0 to 9000 of them")
+  end)
+
   it("names the argument that is wrong", function()
     local co = coroutine.create(print)
     for _, bad in ipairs {-1, 0 / 0, "1", true, {}} do

@@ -204,4 +204,9 @@ function TaskGroup:__close(err)
   if err == nil then raise(self) else settle(self) end
 end
 
+-- Only its own thread adds to it.
+function TaskGroup.__conc_pack()
+  error("a TaskGroup cannot leave its thread", 0)
+end
+
 return {TaskGroup = new, error = group_error}

@@ -49,6 +49,16 @@ for _, name in ipairs {
   end
 end
 
+-- A timer that has crossed is another table with the same thread.
+function Timer.__eq(a, b)
+  return getmetatable(a) == Timer and getmetatable(b) == Timer
+    and rawget(a, "thread") == rawget(b, "thread")
+end
+
+function Timer:__tostring()
+  return (tostring(self.thread):gsub("^Thread", "Timer"))
+end
+
 --- Start to wait; returns the timer.
 function Timer.start(...)
   check("start", ...)
