@@ -234,7 +234,8 @@ specs: c_specs
 
 c_specs: all $(C_TESTS) $(COMMANDS)
 	@for t in $(C_TESTS); do echo "== $$t"; \
-	  timeout -k 10 300 $(EXEC) $$t || exit; done
+	  timeout -k 10 300 $(EXEC) $$t >$B/spec.log 2>&1 || \
+	  { echo "failed:"; tail -n 99 $B/spec.log; exit 1; }; done
 
 test:
 	@.ci/deps test
