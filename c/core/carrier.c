@@ -267,8 +267,10 @@ bool conc_crew_forked(const conc_crew *crew) {
 static apr_status_t admit_locked(conc_crew *crew) {
   if (crew->closed)
     return CONC_CLOSED;
-  if (atomic_load(&crew->pid) == 0)
+  if (atomic_load(&crew->pid) == 0) {
+    (void)conc_sys_forks(); /* they count from now on */
     atomic_store(&crew->pid, conc_sys_pid());
+  }
   return conc_crew_forked(crew) ? CONC_MISUSE : APR_SUCCESS;
 }
 

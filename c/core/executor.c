@@ -350,6 +350,8 @@ static apr_status_t refuse(conc_pool *p) {
 }
 
 apr_status_t conc_pool_submit(conc_pool *p, conc_future *f) {
+  if (conc_sys_forks() != 0 && conc_root_forked(p->root))
+    return CONC_MISUSE; /* its workers are not here */
   /* Relaxed: nobody else has it yet. */
   atomic_store_explicit(&f->home, &p->home, memory_order_relaxed);
   f->bounded = p->conf.max_pending != 0;

@@ -58,13 +58,38 @@ conc_process *conc_brood_relative(conc_brood *b, conc_relative which) {
   return p;
 }
 
+/*
+ * A host has forked: what its parent has started is left to it, with the
+ * references of the list, since the watcher that knew them is not here either.
+ */
+static void leave_locked(conc_brood *b) {
+  uint64_t pid = conc_sys_pid();
+  if (b->pid == pid)
+    return;
+  b->pid = pid;
+  for (conc_process *p = b->first; p != NULL; p = p->next) {
+    p->left = true;
+    conc_outside(-1);
+  }
+  b->first = b->last = NULL;
+  b->forks = NULL;
+}
+
+bool conc_process_left(conc_process *p) {
+  conc_brood *b = p->brood;
+  conc_mutex_lock(&b->lock);
+  leave_locked(b);
+  bool left = p->left;
+  conc_mutex_unlock(&b->lock);
+  return left;
+}
+
 conc_process *conc_brood_set_relative(conc_brood *b, conc_relative which,
                                       conc_process *p) {
   conc_mutex_lock(&b->lock);
   conc_process *old = b->relatives[which];
   b->relatives[which] = p;
-  if (which == CONC_SELF)
-    b->pid = conc_sys_pid();
+  leave_locked(b);
   if (which == CONC_PARENT) /* it is there, and is no child */
     conc_outside((p != NULL) - (old != NULL));
   conc_mutex_unlock(&b->lock);
@@ -82,6 +107,7 @@ uint64_t conc_brood_count(conc_brood *b) {
 
 apr_status_t conc_brood_add(conc_brood *b, conc_process *p) {
   conc_mutex_lock(&b->lock);
+  leave_locked(b);
   bool closed = b->closed;
   if (!closed) {
     p->next = NULL;
@@ -117,6 +143,7 @@ void conc_brood_remove(conc_brood *b, conc_process *p) {
 size_t conc_brood_processes(conc_brood *b, conc_process **list, size_t room) {
   size_t n = 0;
   conc_mutex_lock(&b->lock);
+  leave_locked(b);
   for (conc_process *p = b->first; p != NULL; p = p->next, n++)
     if (n < room)
       list[n] = (conc_process *)conc_retain(&p->obj);
@@ -186,9 +213,8 @@ void conc_brood_close(conc_brood *b, conc_parker *self, conc_time deadline,
     if (p != NULL)
       conc_release(&p->obj);
   }
-  if (b->pid != conc_sys_pid())
-    return; /* a host has forked: these are not its children */
   conc_mutex_lock(&b->lock);
+  leave_locked(b);
   b->closed = true;
   conc_mutex_unlock(&b->lock);
   signal_all(b, CONC_TERMINATE, true);

@@ -24,6 +24,7 @@ static struct {
   conc_word lock;
   conc_word opened;     /* [a] written under 'lock' */
   conc_segment segment; /* [c] once opened */
+  uint32_t forks;       /* [c] once opened: conc_sys_forks then */
 } heap;
 
 /* ---- Memory ---- */
@@ -190,11 +191,16 @@ close_segment:
   return APR_STATUS_IS_ENOSPC(st) ? CONC_EXHAUSTED : st;
 }
 
+bool conc_heap_left(void) {
+  return atomic_load(&heap.opened) != 0 && conc_sys_forks() != heap.forks;
+}
+
 apr_status_t conc_heap_open(void) {
   apr_status_t st = APR_SUCCESS;
   if (atomic_load(&heap.opened) != 0)
-    return st;
+    return conc_heap_left() ? CONC_EXHAUSTED : st;
   conc_mutex_lock(&heap.lock);
+  heap.forks = conc_sys_forks();
   if (atomic_load(&heap.opened) == 0)
     st = make_heap();
   if (st == APR_SUCCESS)
@@ -225,6 +231,7 @@ static apr_status_t attach(intptr_t handle) {
   if (st != APR_SUCCESS)
     return st;
   conc_heap_base = heap.segment.base;
+  heap.forks = conc_sys_forks();
   st = enlist();
   if (st != APR_SUCCESS) {
     conc_sys_segment_unmap(&heap.segment);

@@ -55,6 +55,13 @@ static inline uint64_t conc_heap_offset(const void *p) {
 apr_status_t conc_heap_open(void);
 
 /*
+ * Has a host forked this process from the one that had opened the heap?  Then
+ * what is there is that one's: here nothing is given back, and nothing new is
+ * to be had (CONC_EXHAUSTED).
+ */
+bool conc_heap_left(void);
+
+/*
  * Join the family of the parent, by the handle that was inherited from it and
  * is kept from now on.  CONC_MISUSE: this process has a heap already.
  * CONC_CORRUPT: there is no heap of this version of conc.  CONC_EXHAUSTED: too

@@ -55,6 +55,8 @@ static bool add_page_locked(void) {
 
 conc_ref *conc_ledger_get(void) {
   conc_ref *place = NULL;
+  if (conc_heap_left())
+    return NULL;
   conc_mutex_lock(&spare.lock);
   if (spare.first != 1 || add_page_locked()) {
     place = conc_heap_at(spare.first - 1);
@@ -66,6 +68,8 @@ conc_ref *conc_ledger_get(void) {
 }
 
 void conc_ledger_put(conc_ref *place) {
+  if (conc_heap_left())
+    return;
   conc_mutex_lock(&spare.lock);
   spare_locked(place);
   conc_mutex_unlock(&spare.lock);

@@ -45,6 +45,7 @@ typedef struct conc_process {
   bool writing;                    /* [b] its job: the channel stays open */
   bool orphaned;                   /* [b] by its fork server, which has died */
   bool foreign;                    /* [c] no child of ours */
+  bool left;                       /* [b] by a fork: its parent's child */
   uint64_t pid;                    /* [s] */
   conc_handle channel;             /* [b] our end */
   conc_proxy *parcel;              /* [b] what it was given to share, or NULL */
@@ -102,6 +103,9 @@ typedef enum { CONC_SELF, CONC_PARENT } conc_relative;
 conc_process *conc_brood_relative(conc_brood *b, conc_relative which);
 conc_process *conc_brood_set_relative(conc_brood *b, conc_relative which,
                                       conc_process *p);
+
+/* Is it a child of the process that a host has forked this one from? */
+bool conc_process_left(conc_process *p);
 
 /* Up to 'room' processes that run, retained, oldest first; how many there
    are. */

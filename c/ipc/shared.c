@@ -113,7 +113,7 @@ static bool drop_unless_last(conc_ref *place) {
 }
 
 void conc_shared_drop(conc_ref *place) {
-  if (atomic_load(place) == 0 || drop_unless_last(place))
+  if (conc_heap_left() || atomic_load(place) == 0 || drop_unless_last(place))
     return;
   if (!doom.active)
     destroy_all(place);
@@ -222,7 +222,7 @@ void conc_proxy_destroy(conc_obj *o) {
   conc_proxy *p = (conc_proxy *)o;
   const conc_shared_class *cls = (const conc_shared_class *)o->cls;
   forget(p);
-  if (cls->close != NULL)
+  if (cls->close != NULL && !conc_heap_left())
     cls->close(p);
   if (p->place != NULL) {
     conc_shared_drop(p->place);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "core/deadlock.h"
+#include "ipc/heap.h"
 #include "lua/callback.h"
 #include "lua/state.h"
 #include "lua/task.h"
@@ -480,6 +481,9 @@ int lc_fail(lua_State *L, apr_status_t st) {
     lua_pushliteral(L, "not enough memory");
     return lua_error(L);
   }
+  if (st == CONC_EXHAUSTED && conc_heap_left())
+    return luaL_error(L, "shared memory is not to be had: this process was "
+                         "forked after conc had made it");
   if (st == CONC_EXHAUSTED)
     return lc_throw(L, "SharedMemoryError", "no shared memory left");
   if (word(st) != NULL)

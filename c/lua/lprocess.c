@@ -275,7 +275,7 @@ static int start_failed(lua_State *L, conc_process *p, apr_status_t st) {
     return luaL_error(L, "cannot start a process: the state is closing");
   if (st == APR_EOF)
     return luaL_error(L, "cannot start a process: the fork server died");
-  if (APR_STATUS_IS_ENOMEM(st) || st == CONC_CANCELLED)
+  if (APR_STATUS_IS_ENOMEM(st) || st == CONC_CANCELLED || st == CONC_EXHAUSTED)
     return lc_fail(L, st);
   push_name(L, p);
   return luaL_error(L, "cannot start process '%s': %s", lua_tostring(L, -1),
@@ -321,6 +321,11 @@ static conc_process *check_child(lua_State *L, const char *what) {
     luaL_error(L, "cannot %s a process that is no child", what);
   if (atomic_load(&p->stage) == CONC_PROCESS_NEW)
     luaL_error(L, "cannot %s a process before it is started", what);
+  if (conc_process_left(p))
+    luaL_error(L,
+               "cannot %s a child of the process that this one was forked "
+               "from",
+               what);
   return p;
 }
 

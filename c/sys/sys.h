@@ -38,6 +38,10 @@ void conc_sys_yield(void);
 uint64_t conc_sys_tid(void);
 uint64_t conc_sys_pid(void);
 
+/* A number that is another one in a process that is forked after the first
+   call; where nothing forks, 0. */
+uint32_t conc_sys_forks(void);
+
 /*
  * Processors this process may use: the smallest of its affinity mask, its
  * control group's quota rounded up and what is online; at least 1.

@@ -28,6 +28,19 @@ void conc_sys_yield(void) { sched_yield(); }
 
 uint64_t conc_sys_pid(void) { return (uint64_t)getpid(); }
 
+/* Asking for the number of the process each time would be a system call. */
+static _Atomic uint32_t forks;
+
+static void forked(void) { atomic_fetch_add(&forks, 1); }
+
+static void count_forks(void) { (void)pthread_atfork(NULL, NULL, forked); }
+
+uint32_t conc_sys_forks(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  (void)pthread_once(&once, count_forks);
+  return atomic_load(&forks);
+}
+
 _Static_assert(sizeof(sigset_t) <= sizeof(struct conc_sys_mask),
                "a signal set fits in conc_sys_mask");
 

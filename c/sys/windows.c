@@ -61,6 +61,8 @@ uint64_t conc_sys_tid(void) { return GetCurrentThreadId(); }
 
 uint64_t conc_sys_pid(void) { return GetCurrentProcessId(); }
 
+uint32_t conc_sys_forks(void) { return 0; }
+
 static unsigned bits(DWORD_PTR mask) {
   unsigned n = 0;
   for (; mask != 0; mask &= mask - 1)

@@ -353,6 +353,7 @@ static void test_fork(void) {
            "end\n"
            "fails(function() core.Thread{target = print}:start() end)\n"
            "fails(function() t:join() end)\n"
+           "fails(function() ex:submit(print) end)\n"
            "local q, l = core.Queue(), core.Lock()\n"
            "do local held <close> = l:acquire() end\n"
            "q:put(1)\n"
@@ -364,6 +365,35 @@ static void test_fork(void) {
   int status = -1;
   CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
   run(L, "go:set() t:join() assert(ex:submit(math.max, 1, 5):result() == 5)");
+  lua_close(L);
+}
+#endif
+
+#if !defined(_WIN32)
+/* What a host's child drops of shared memory is still there for the host. */
+static void test_fork_shared(void) {
+  lua_State *L = host(all);
+  run(L, "shared = core.shared\n"
+         "q, l = shared.Queue(), shared.Lock()\n"
+         "q:put {'first', q}");
+  fflush(stdout);
+  pid_t pid = fork();
+  if (pid == 0) {
+    alarm(WATCHDOG);
+    run(L, "local ok, e = pcall(shared.Queue)\n"
+           "assert(not ok and tostring(e):find 'forked', e)\n"
+           "l = nil\n"
+           "collectgarbage()");
+    lua_close(L);
+    _exit(0);
+  }
+  int status = -1;
+  CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+  run(L, "assert(l:acquire(0))\n"
+         "l:release()\n"
+         "for i = 1, 1000 do shared.Queue():put(i) end\n"
+         "local t = q:get(0)\n"
+         "assert(t[1] == 'first' and t[2] == q)");
   lua_close(L);
 }
 #endif
@@ -570,6 +600,7 @@ int main(void) {
     {"close with a limit", test_close_limit},
 #if !defined(_WIN32)
     {"fork", test_fork},
+    {"fork_shared", test_fork_shared},
 #endif
     {"hooks", test_hooks},
     {"memory", test_memory},
