@@ -355,6 +355,20 @@ describe("A Listener", function()
     assert.equal("closed", why)
   end)
 
+  it("may have a name that is no file, on Linux", function()
+    if not core.abstract() then return end
+    local name = "@conc-spec-" .. math.random(1 << 40)
+    local server, client, scope <close> = pair {address = name}
+    assert.equal(name, scope.listener:address())
+    assert.is_nil(scope.listener:last_accepted())
+    client:send(1)
+    assert.equal(1, server:recv())
+    assert.is_nil(io.open(name))
+    assert.is_false((pcall(Listener, name)))
+    scope.listener:close()
+    Listener(name):close()
+  end)
+
   it("knows the address of its last client", function()
     local _, _, scope <close> = pair {address = "127.0.0.1:0"}
     assert.matches("^127%.0%.0%.1:%d+$", scope.listener:last_accepted())

@@ -1030,6 +1030,24 @@ describe("A manager that dies", function()
     assert.equal(l, own:get())
   end)
 
+  it("does so with its program, and leaves nothing behind", function()
+    local address = helper.child [[
+      local m = require "conc.multiprocessing".SyncManager {authkey = "k"}:start()
+      print(m:address())
+      io.stdout:flush()
+      os.exit(0)
+    ]][1]
+    helper.eventually(function()
+      local m = multiprocessing.BaseManager {address = address, authkey = "k"}
+      local ok, err = pcall(m.connect, m)
+      return not ok and err.class == "ConnectionError"
+    end)
+    if core.abstract() then
+      assert.is_nil(io.open(address))
+      assert.equal("@", address:sub(1, 1))
+    end
+  end)
+
   it("in its start is an error", function()
     local m = multiprocessing.BaseManager()
     local class, err = class_of(m.start, m, function() os.exit(3) end)

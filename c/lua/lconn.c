@@ -401,11 +401,15 @@ static int conn_peer(lua_State *L) {
   return 1;
 }
 
-const luaL_Reg lc_conn_functions[] = {{"listen", new_listener},
-                                      {"connect", new_client},
-                                      {"conn_limit", conn_limit},
-                                      {"conn_peer", conn_peer},
-                                      {NULL, NULL}};
+/* abstract(): can a Unix socket have a name that is no file? */
+static int abstract(lua_State *L) {
+  lua_pushboolean(L, conc_sys_abstract());
+  return 1;
+}
+
+const luaL_Reg lc_conn_functions[] = {
+  {"listen", new_listener}, {"connect", new_client}, {"conn_limit", conn_limit},
+  {"conn_peer", conn_peer}, {"abstract", abstract},  {NULL, NULL}};
 
 /* ---- As cases of select ---- */
 

@@ -26,6 +26,7 @@
 #endif
 
 #include "sys/shm.h"
+#include "sys/stream.h"
 #include "sys/unix.h"
 
 enum { NPAIRS = 64 };
@@ -210,3 +211,5 @@ unsigned conc_sys_cpus(void) {
 }
 
 void conc_sys_fence_all(void) { atomic_thread_fence(memory_order_seq_cst); }
+
+bool conc_sys_abstract(void) { return false; }

@@ -19,6 +19,12 @@ typedef struct conc_address {
 } conc_address;
 
 /*
+ * Are names of Unix sockets that begin with '@' no files, and gone with the
+ * socket?  Else they are like any.
+ */
+bool conc_sys_abstract(void);
+
+/*
  * A socket that listens; a Unix socket is its owner's only.  APR_EADDRINUSE,
  * APR_EACCES, APR_ENOENT ... CONC_BADNAME: no such host.
  */

@@ -11,6 +11,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -64,6 +65,10 @@ static apr_status_t local_name(const char *path, union name *name,
     return APR_ENAMETOOLONG;
   memcpy(name->local.sun_path, path, strlen(path) + 1);
   *size = sizeof name->local;
+  if (path[0] == '@' && conc_sys_abstract()) {
+    name->local.sun_path[0] = '\0';
+    *size = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + strlen(path));
+  }
   return APR_SUCCESS;
 }
 
@@ -107,7 +112,7 @@ static apr_status_t bind_and_listen(conc_handle h, const union name *name,
     (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   if (bind(fd, &name->any, size) != 0)
     return errno;
-  if (name->any.sa_family == AF_UNIX)
+  if (name->any.sa_family == AF_UNIX && name->local.sun_path[0] != '\0')
     (void)chmod(name->local.sun_path, 0600);
   return listen(fd, backlog > 0 ? backlog : SOMAXCONN) == 0 ? APR_SUCCESS
                                                             : errno;
@@ -210,4 +215,7 @@ bool conc_sys_ready(conc_handle h, unsigned events) {
   return poll(&p, 1, 0) > 0;
 }
 
-void conc_sys_unlink(const char *path) { (void)unlink(path); }
+void conc_sys_unlink(const char *path) {
+  if (path[0] != '@' || !conc_sys_abstract())
+    (void)unlink(path);
+}

@@ -204,3 +204,5 @@ void conc_sys_unlink(const char *path) {
     (void)DeleteFileW(wide);
   free(wide);
 }
+
+bool conc_sys_abstract(void) { return false; }

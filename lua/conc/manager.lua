@@ -270,7 +270,7 @@ function Manager.shutdown(m)
     client.forget(self.address)
     end_process(self)
     -- A server that was killed leaves its socket's name.
-    if not self.named then os.remove(self.address) end
+    if not self.named and not core.abstract() then os.remove(self.address) end
   end
   if self.session then client.forget(self.address) end
   self.session = nil

@@ -71,12 +71,21 @@ function server.serve(listener, config)
   house:join(1)
 end
 
+-- Where to listen when nobody has said it: a name that goes with the process,
+-- however that ends, where there are such.
+local function own_address()
+  if not core.abstract() then return nil end
+  return "@conc-" .. core.crypto.random(16):gsub(".", function(c)
+    return ("%02x"):format(c:byte())
+  end)
+end
+
 --- The main function of a manager's process: tells through the pipe where it is,
 -- or why not.
 function server.main(config, pipe, initializer, initargs)
   local ok, result = pcall(function()
     if initializer then initializer(table.unpack(initargs, 1, initargs.n)) end
-    return connection.Listener {address = config.address}
+    return connection.Listener {address = config.address or own_address()}
   end)
   if not ok then
     if not pcall(pipe.send, pipe, {false, result}) then pipe:send {false, tostring(result)} end
