@@ -79,6 +79,20 @@ describe("A manager", function()
     end)
   end)
 
+  it("ends with the program that did not shut it down", function()
+    local lines, status = helper.child [[
+      warn "@on"
+      local multiprocessing = require "conc.multiprocessing"
+      local m = multiprocessing.Manager()
+      local d = m:dict()
+      d.x = 1
+      print(d.x)
+      os.exit(3, true)
+    ]]
+    assert.same({"1"}, lines)
+    assert.equal(3, status)
+  end)
+
   it("cannot be used before and after", function()
     local m = multiprocessing.SyncManager()
     assert.error_matches(function() m:dict() end, "the manager has not been started")

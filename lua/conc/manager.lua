@@ -156,6 +156,7 @@ function Manager.start(m, initializer, initargs)
   }
   self.process:set_name("Manager" .. self.process:name():match "%D*([%d:]*)$")
   self.process:start()
+  self.pid = self.process:pid()
   there:close()
   self.state = "started"
   hear(self, here)
@@ -277,9 +278,18 @@ function Manager.shutdown(m)
   self.state = "shut down"
 end
 
+-- What is younger than the manager was finalized before it, and is closed: so the
+-- server is asked in another session, and its process is found anew.
 local function finish(m)
   local self = info[m]
-  if self and self.process and self.state == "started" then Manager.shutdown(m) end
+  if not self or not self.process or self.state ~= "started" then return end
+  pcall(client.forget, self.address)
+  for _, p in ipairs(core.active_children()) do
+    if p:pid() == self.pid then
+      self.process, self.session = p, nil
+      return Manager.shutdown(m)
+    end
+  end
 end
 
 -- Making ----------------------------------------------------------------------------
