@@ -170,6 +170,7 @@ local common = {
   "c/lua/walk_table.c",
   "c/lua/wire.c",
   "c/lua/worker.c",
+  "c/lua/worker_env.c",
   "c/lua/writer.c",
   "c/wait/gate.c",
   "c/wait/lot.c",
