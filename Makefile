@@ -65,7 +65,7 @@ NO_PLT := $(if $(filter Linux,$(UNAME)),-fno-plt)
 COMPILE := $(CC) -std=gnu11 -fPIC $(NO_PLT) -fvisibility=hidden $(CFLAGS) $(WARNINGS) \
            $(FLAGS_$(VARIANT)) $(INCLUDES)
 
-LIBS := $(APR_LIBS) -lpthread
+LIBS := $(APR_LIBS) -lpthread $(if $(filter Linux,$(UNAME)),-lrt -ldl)
 ifeq ($(SYS),windows)
 SO := dll
 EXE := .exe
@@ -151,8 +151,10 @@ $B/flags: FORCE
 
 # --- running ---
 
-OUR_PATH := $(CURDIR)/lua/?.lua;$(CURDIR)/lua/?/init.lua
-OUR_CPATH := $(CURDIR)/$B/?.$(SO)
+# As Windows's own programs write it, where this is MSYS2.
+HERE := $(or $(if $(MSYSTEM),$(shell cygpath -m '$(CURDIR)')),$(CURDIR))
+OUR_PATH := $(HERE)/lua/?.lua;$(HERE)/lua/?/init.lua
+OUR_CPATH := $(HERE)/$B/?.$(SO)
 lib = $(shell gcc -print-file-name=lib$1.so)
 supp = $(if $(wildcard spec/support/$1.supp),$2$(CURDIR)/spec/support/$1.supp)
 
@@ -192,6 +194,8 @@ $(CONC_LUA): Makefile $B/flags $(if $(PRELOAD),$B/alone.so)
 	   echo 'c=$${LUA_CPATH_5_4:-$${LUA_CPATH:-;}}'; \
 	   echo 'export LUA_PATH_5_4="$(OUR_PATH);$$p"'; \
 	   echo 'export LUA_CPATH_5_4="$(OUR_CPATH);$$c"'; \
+	   $(if $(MSYSTEM),echo 'export CONC_LUA="$(shell cygpath -m \
+	     "$$(command -v $(LUA))")"';) \
 	   echo 'exec $(EXEC) $(if $(PRELOAD),env LD_PRELOAD="$(strip \
 	     $(PRELOAD)) $(CURDIR)/$B/alone.so") $(LUA) "$$@"'; } > $@
 	@chmod +x $@

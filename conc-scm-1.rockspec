@@ -272,7 +272,7 @@ build = {
   modules = modules,
   platforms = {
     unix = on(posix, {"apr-1", "pthread"}),
-    linux = on(linux, {"apr-1", "pthread"}),
+    linux = on(linux, {"apr-1", "pthread", "rt", "dl"}), -- before glibc 2.34
     -- APR's static library, and what that needs.  Microsoft's compiler wants
     -- flags that a rockspec cannot give: see docs/platforms.md.
     windows = on(windows, {
