@@ -260,7 +260,7 @@ gc:
 # The same specs on what other Unixes have, where this is Linux.
 posix:
 	@.ci/deps test
-	@$(MAKE) suite SYS=posix VARIANT=posix CONC_SCALE=$(or $(CONC_SCALE),0.1)
+	@$(MAKE) specs SYS=posix VARIANT=posix CONC_SCALE=$(or $(CONC_SCALE),0.1)
 
 # CONC_SCALE shrinks the loops of the stress specs.
 asan:

@@ -681,7 +681,7 @@ describe("threading.excepthook", function()
     assert.matches("thread 'A': an object\n", err)
     assert.matches("thread 'B': nil\n", err)
     assert.matches("thread 'C': table: ", err)
-    assert.matches("uncaught error in thread 'D': table: 0x", err)
+    assert.matches("uncaught error in thread 'D': table: %x", err)
     assert.is_nil(err:find "excepthook")
   end)
 
