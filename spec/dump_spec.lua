@@ -93,7 +93,7 @@ describe("conc.dump", function()
       require "conc.threading".current_thread():set_name "runner"
       local n = 0
       local function step() n = n + 1 end
-      while not e:is_set() do step() end
+      repeat step() until e:is_set()
       return n
     end, stop)
     local text = eventually("runner", "runs\n")

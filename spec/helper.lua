@@ -339,7 +339,9 @@ end
 threading.current_thread()
 threading.main_thread()
 helper.thread(function() end)()
-if not os.getenv "CONC_ALONE" then multiprocessing.Process():start():join() end
+if not os.getenv "CONC_ALONE" then
+  multiprocessing.Process {keep_stderr = true}:start():join()
+end
 core.Promise():future():add_done_callback(function() end)
 for n = 1, 1000 do helper[n] = core.shared.Lock() end
 for n = 1, 1000 do helper[n] = nil end
