@@ -173,6 +173,7 @@ local common = {
   "c/lua/worker_env.c",
   "c/lua/writer.c",
   "c/wait/gate.c",
+  "c/wait/gather.c",
   "c/wait/lot.c",
   "c/wait/mutex.c",
   "c/wait/parker.c",

@@ -19,9 +19,13 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "wait/gather.h"
 #include "wait/mutex.h"
 
-enum { PER_BLOCK = 31 };
+enum {
+  PER_BLOCK = 31,
+  AHEAD = 3 /* slots that are fetched before they are written */
+};
 
 typedef struct block {
   struct block *next;
@@ -64,6 +68,7 @@ struct conc_queue {
   uint64_t put_seen;    /* [g] an old 'put' */
   block *head;          /* [g] FIFO: the block being emptied */
   uint32_t head_at;     /* [g] its next slot */
+  conc_gather gather;   /* [a] how long consumers let messages gather */
 
   char pad3[CONC_LINE];
   conc_gate items;        /* consumers wait for a message */
@@ -103,8 +108,8 @@ static apr_status_t fifo_store(conc_queue *q, conc_msg *msg) {
     q->tail_at = 0;
   }
   q->tail->slots[q->tail_at++] = conc_msg_take(msg);
-  if (q->tail_at < PER_BLOCK)
-    conc_sys_prefetch(&q->tail->slots[q->tail_at]);
+  if (q->tail_at + AHEAD < PER_BLOCK)
+    conc_sys_prefetch(&q->tail->slots[q->tail_at + AHEAD]);
   return APR_SUCCESS;
 }
 
@@ -355,6 +360,8 @@ static apr_status_t try_pop(conc_queue *q, conc_msg *msg, conc_priority *prio) {
   return st;
 }
 
+static size_t length(const void *q) { return conc_queue_len(q); }
+
 apr_status_t conc_queue_pop(conc_queue *q, conc_msg *msg, conc_priority *prio,
                             conc_parker *self, conc_time deadline) {
   for (;;) {
@@ -364,6 +371,8 @@ apr_status_t conc_queue_pop(conc_queue *q, conc_msg *msg, conc_priority *prio,
     st = conc_gate_await(&q->items, has_item, q, self, deadline);
     if (st != APR_SUCCESS)
       return st;
+    if (is_fifo(q) && atomic_load(&q->items.sleepers) == 0)
+      conc_gather_some(&q->gather, length, q);
   }
 }
 

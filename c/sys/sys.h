@@ -84,7 +84,10 @@ void conc_sys_large(void *p, size_t size);
 
 /* The line at p will be written soon: get it from whoever has it. */
 static inline void conc_sys_prefetch(const void *p) {
-#if defined(__GNUC__)
+#if defined(__x86_64__) && defined(__GNUC__)
+  /* Older ones of these processors ignore it; the builtin would only read. */
+  __asm__ __volatile__("prefetchw (%0)" : : "r"(p));
+#elif defined(__GNUC__)
   __builtin_prefetch(p, 1);
 #else
   (void)p;
