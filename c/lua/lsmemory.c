@@ -19,6 +19,7 @@ bytes from 0. It may be sent to other processes, and is the same block there.
 #include <string.h>
 
 #include "core/cells.h"
+#include "ipc/sname.h"
 #include "lua/lcell.h"
 #include "lua/types.h"
 
@@ -102,12 +103,47 @@ int lc_smemory(lua_State *L) {
 
 /* ---- Its life ---- */
 
+/* In the registry: a closed handle -> its id's bytes and its name. */
+static const char closed_key = 0;
+
+static void remember_name(lua_State *L, const conc_smemory *m) {
+  luaL_checkstack(L, 6, NULL);
+  lc_pushtable(L, &closed_key, "k");
+  lua_pushvalue(L, 1);
+  lua_pushlstring(L, (const char *)&m->block.id, sizeof m->block.id);
+  lua_pushstring(L, conc_smemory_name(m));
+  lua_concat(L, 2);
+  lua_rawset(L, -3);
+  lua_pop(L, 1);
+}
+
+/* The name of the closed handle at 1, which stays on the stack, and its id;
+   NULL: it is no such. */
+static const char *closed_name(lua_State *L, uint64_t *id) {
+  const lc_box *box = lc_isbox(L, 1);
+  if (box == NULL || box->obj != NULL)
+    return NULL;
+  lc_pushtable(L, &closed_key, "k");
+  lua_pushvalue(L, 1);
+  if (lua_rawget(L, -2) != LUA_TSTRING)
+    return NULL;
+  const char *s = lua_tostring(L, -1);
+  memcpy(id, s, sizeof *id);
+  return s + sizeof *id;
+}
+
 /***
-The name by which others find it.
+The name by which others find it, also when this is closed.
 @function name
 @treturn string
 */
 static int get_name(lua_State *L) {
+  uint64_t id;
+  const char *name = closed_name(L, &id);
+  if (name != NULL) {
+    lua_pushstring(L, name);
+    return 1;
+  }
   lua_pushstring(L, conc_smemory_name(check(L, 1)));
   return 1;
 }
@@ -137,17 +173,25 @@ static int close_handle(lua_State *L) {
       (box->obj != NULL && box->obj->cls != &conc_smemory_class.cls))
     lc_typeerror(L, 1, &conc_smemory_class.cls);
   conc_obj *o = box->obj;
+  if (o != NULL)
+    remember_name(L, (const conc_smemory *)o);
   box->obj = NULL;
   conc_release(o);
   return 0;
 }
 
 /***
-Remove the name. Who has the block keeps it.
+Remove the name, also when this is closed. Who has the block keeps it.
 @function unlink
 @raise FileNotFoundError when it is removed already
 */
 static int unlink_name(lua_State *L) {
+  uint64_t id;
+  const char *name = closed_name(L, &id);
+  if (name != NULL) {
+    apr_status_t gone = conc_sname_remove(name, id);
+    return gone == APR_SUCCESS ? 0 : fail(L, gone, name);
+  }
   conc_smemory *m = check(L, 1);
   apr_status_t st = conc_smemory_unlink(m);
   return st == APR_SUCCESS ? 0 : fail(L, st, conc_smemory_name(m));
