@@ -167,8 +167,12 @@ bool conc_sys_peer(conc_handle h, char *text, size_t size) {
 
 apr_status_t conc_sys_accept(conc_handle listener, conc_handle *out) {
   int fd;
-  do
+  do /* no program that another thread starts meanwhile gets it */
+#ifdef SOCK_CLOEXEC
+    fd = accept4((int)listener, NULL, NULL, SOCK_CLOEXEC);
+#else
     fd = accept((int)listener, NULL, NULL);
+#endif
   while (fd < 0 && (errno == EINTR || errno == ECONNABORTED));
   if (fd < 0)
     return errno == EAGAIN || errno == EWOULDBLOCK ? APR_EAGAIN : errno;
