@@ -13,10 +13,9 @@
  * task was asked.  A look is what a wait in conc or the hook does.  The shelf's
  * lock is one for all futures, which is the worst case.
  *
- * Tried, and found: a runner stored before the state; start without looking
- * for bits; an ask without the shelf's lock; finish that does not pass the
- * lock; no reminder of the outer task; a look that clears the word after it
- * has looked for bits; forgetting before finish.
+ * Tried, and found: start without looking for bits; an ask without the shelf's
+ * lock; finish that does not pass the lock; no reminder of the outer task; a
+ * look that clears the word after it has looked for bits.
  */
 
 #define TASKS 3

@@ -9,8 +9,7 @@
  *
  * The lot's operations are one step each (lot.pml).
  *
- * Tried, and found: no notify at the end of the wait, or only right after a
- * sleep (the future may be done a moment later); asking the pool before
+ * Tried, and found: no notify at the end of the wait; asking the pool before
  * entering the gate; leaving the gate as if always, or never, chosen.
  */
 
