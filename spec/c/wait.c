@@ -266,6 +266,7 @@ static void test_crowd(void) {
 
 struct first_test {
   conc_word round, word;
+  conc_parker *made; /* a chain, of the sleeper */
 };
 
 static void first_sleeper(struct first_test *t, uint32_t i) {
@@ -277,6 +278,8 @@ static void first_sleeper(struct first_test *t, uint32_t i) {
   size_t which;
   apr_status_t st = conc_wait_any(&one, 1, &which, fresh, CONC_FOREVER);
   CHECK(st == APR_SUCCESS || st == APR_EAGAIN);
+  fresh->next = t->made;
+  t->made = fresh;
 }
 
 static void first_body(worker *w) {
@@ -300,6 +303,11 @@ static void test_first(void) {
   worker w[2];
   start(w, 2, first_body, &t);
   join(w, 2);
+  while (t.made != NULL) {
+    conc_parker *next = t.made->next;
+    conc_parker_free(t.made);
+    t.made = next;
+  }
 }
 
 /* The gate: permits that are added one by one are all taken. */
