@@ -82,6 +82,9 @@ describe("A ProcessPoolExecutor", function()
       {{initializer = 1}, "initializer"},
       {{initializer = print, initargs = 1}, "initargs"},
       {{on_death = "cry"}, "on_death"},
+      {{idle_timeout = -1}, "idle_timeout"},
+      {{max_pending = 0}, "max_pending"},
+      {{overflow = "x"}, "overflow"},
       {{workers = 1}, "workers"},
     } do
       assert.matches(case[2], raised(Executor, case[1]))
@@ -209,6 +212,59 @@ describe("A ProcessPoolExecutor", function()
       assert.equal(i + 1, ex:submit(add, i, 1):result(helper.patience))
       error_of(ex:submit(die))
     end
+  end)
+
+  it("ends a process that had nothing to do for idle_timeout, and starts one for more", function()
+    local ex <close> = Executor {max_workers = 1, idle_timeout = 0.01}
+    local pid = ex:submit(my_pid):result()
+    helper.eventually(function() return #multiprocessing.active_children() == 0 end, "its end")
+    assert.are_not.equal(pid, ex:submit(my_pid):result())
+  end)
+
+  it("has max_pending tasks that are not started at most", function()
+    local gate, began = gates()
+    for _, overflow in ipairs {"error", "caller", "block"} do
+      gate:clear()
+      local ex <close> = Executor {max_workers = 1, max_pending = 1, overflow = overflow}
+      local first = ex:submit(wait_at, gate, began, 1)
+      assert(began:acquire(helper.patience))
+      local second = ex:submit(echo, 2)
+      if overflow == "error" then
+        assert.is_true(conc.Error.is(raised(ex.submit, ex, echo), "QueueFull"))
+      elseif overflow == "caller" then
+        assert.equal(my_pid(), ex:submit(my_pid):result())
+        local f = ex:submit_with({timeout = 5, name = "x"}, function(s) return s, my_pid() end, "y")
+        assert.same({"y", my_pid()}, {f:result()})
+      else
+        local submitted = helper.thread(function(e, g)
+          local f = e:submit(echo, 3)
+          return g:is_set(), f
+        end, ex, gate)
+        gate:set()
+        local after, third = submitted()
+        assert.is_true(after)
+        assert.equal(3, third:result())
+      end
+      gate:set()
+      assert.equal(1, first:result())
+      assert.equal(2, second:result())
+    end
+  end)
+
+  it("counts what is pending right when tasks come back from a process that dies", function()
+    local ex <close> = Executor {max_workers = 2, max_pending = 3}
+    local list = {}
+    for i = 1, 200 do
+      list[i] = i % 40 == 0 and ex:submit(die) or ex:submit(echo, i)
+    end
+    for i = 1, 200 do
+      if i % 40 == 0 then
+        error_of(list[i])
+      else
+        assert.equal(i, list[i]:result(helper.patience))
+      end
+    end
+    assert.equal(0, ex:stats().queued)
   end)
 
   it("gives futures to callbacks, groups, select and as_completed", function()

@@ -417,9 +417,16 @@ void conc_pool_split(conc_worker *w, conc_future *f) {
   (void)hire(p); /* if not, this worker will do it */
 }
 
+/* It counts as pending before it is: who cancels it then uncounts it. */
 bool conc_pool_return(conc_pool *p, conc_future *f) {
-  if (!conc_future_unstart(f))
+  bool bounded = p->conf.max_pending != 0;
+  if (bounded)
+    atomic_fetch_add(&p->pending, 1);
+  if (!conc_future_unstart(f)) {
+    if (bounded)
+      conc_pool_unreserve(p);
     return false;
+  }
   conc_tasks_untake(&p->tasks, f);
   conc_gate_notify(&p->gate);
   return true;

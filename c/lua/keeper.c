@@ -154,7 +154,8 @@ static apr_status_t wait_for_task(lc_keeper *k, conc_future **f) {
   conc_parker *self = lc_idle(k->S);
   conc_time since = conc_sys_now();
   self->idle = true; /* nobody waits for this wait to end */
-  apr_status_t st = conc_pool_take(k->w, f, self, CONC_FOREVER);
+  conc_time until = k->conf->idle < 0 ? CONC_FOREVER : since + k->conf->idle;
+  apr_status_t st = conc_pool_take(k->w, f, self, until);
   self->idle = false;
   atomic_fetch_add_explicit(&k->w->waited, conc_sys_now() - since,
                             memory_order_relaxed);
@@ -168,6 +169,11 @@ static apr_status_t fill(lc_keeper *k) {
     apr_status_t st = k->n == 0
                         ? wait_for_task(k, &f)
                         : conc_pool_take(k->w, &f, lc_idle(k->S), CONC_NOW);
+    if (APR_STATUS_IS_TIMEUP(st) && k->n == 0) {
+      if (conc_worker_retire(k->w))
+        return CONC_CLOSED;
+      continue;
+    }
     if (st != APR_SUCCESS)
       return APR_STATUS_IS_TIMEUP(st) ? APR_SUCCESS : st;
     give(k, f);

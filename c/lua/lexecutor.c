@@ -55,7 +55,11 @@ static bool reserve(lua_State *L, conc_pool *p, conc_future *f) {
       lc_throw(L, "QueueFull", "%I tasks are pending already",
                (LUAI_UACINT)conc_pool_conf_of(p)->max_pending);
       break;
-    case CONC_OVERFLOW_CALLER: lc_run_here(L, p, f); return false;
+    case CONC_OVERFLOW_CALLER:
+      if (conc_pool_conf_of(p)->processes && !lc_post_strip(f))
+        lc_fail(L, APR_ENOMEM);
+      lc_run_here(L, p, f);
+      return false;
     case CONC_OVERFLOW_BLOCK: lc_await_room(L, p); break;
     }
   }
@@ -219,8 +223,7 @@ enum {
   IDLE,
   MAX_PENDING,
   OVERFLOW,
-  MOST_WORKERS = 10000,
-  MOST = 1000000000
+  MOST_WORKERS = 10000
 };
 
 static const char *check_prefix(lua_State *L, const lc_state *S) {
@@ -257,26 +260,25 @@ static void pack_init(lua_State *L, conc_msg *m) {
   lua_settop(L, top);
 }
 
-static conc_overflow check_overflow(lua_State *L) {
+conc_overflow lc_check_overflow(lua_State *L, int arg) {
   static const char *const names[] = {"block", "error", "caller"};
-  if (lua_isnil(L, OVERFLOW))
+  if (lua_isnil(L, arg))
     return CONC_OVERFLOW_BLOCK;
-  for (int i = 0; i < 3 && lua_type(L, OVERFLOW) == LUA_TSTRING; i++)
-    if (strcmp(names[i], lua_tostring(L, OVERFLOW)) == 0)
+  for (int i = 0; i < 3 && lua_type(L, arg) == LUA_TSTRING; i++)
+    if (strcmp(names[i], lua_tostring(L, arg)) == 0)
       return (conc_overflow)i;
-  lc_argerror(L, OVERFLOW, "overflow",
+  lc_argerror(L, arg, "overflow",
               "'block', 'error' or 'caller' expected, got %s",
-              luaL_tolstring(L, OVERFLOW, NULL));
+              luaL_tolstring(L, arg, NULL));
   return CONC_OVERFLOW_BLOCK;
 }
 
-/* Seconds at IDLE as ns; < 0: for ever. */
-static int64_t check_idle(lua_State *L) {
+int64_t lc_check_idle(lua_State *L, int arg) {
   static const double YEAR = 365.25 * 86400;
-  conc_time deadline = lc_deadline(L, IDLE, "idle_timeout");
-  if (deadline == CONC_FOREVER || lua_tonumber(L, IDLE) > 100 * YEAR)
+  conc_time deadline = lc_deadline(L, arg, "idle_timeout");
+  if (deadline == CONC_FOREVER || lua_tonumber(L, arg) > 100 * YEAR)
     return -1;
-  return (int64_t)(lua_tonumber(L, IDLE) * 1e9);
+  return (int64_t)(lua_tonumber(L, arg) * 1e9);
 }
 
 /* The numbers of a configuration. */
@@ -286,10 +288,10 @@ static conc_pool_conf check_conf(lua_State *L) {
     L, MAX, "max_workers", (lua_Integer)conc_sys_cpus(), 1, MOST_WORKERS);
   conf.max_tasks = (uint64_t)lc_optinteger(L, MAX_TASKS, "max_tasks_per_worker",
                                            0, 1, LUA_MAXINTEGER);
-  conf.idle = check_idle(L);
+  conf.idle = lc_check_idle(L, IDLE);
   conf.max_pending =
-    (size_t)lc_optinteger(L, MAX_PENDING, "max_pending", 0, 1, MOST);
-  conf.overflow = check_overflow(L);
+    (size_t)lc_optinteger(L, MAX_PENDING, "max_pending", 0, 1, LC_MOST_PENDING);
+  conf.overflow = lc_check_overflow(L, OVERFLOW);
   return conf;
 }
 

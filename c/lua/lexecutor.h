@@ -17,6 +17,12 @@ void lc_pack_task(lua_State *L, conc_pool *p, lc_packing *what, conc_future *f);
    many. */
 int lc_push_init(lua_State *L, int initializer, int initargs);
 
+/* The options of both kinds at 'arg': overflow; idle_timeout in ns, < 0: for
+   ever; how large max_pending may be. */
+conc_overflow lc_check_overflow(lua_State *L, int arg);
+int64_t lc_check_idle(lua_State *L, int arg);
+enum { LC_MOST_PENDING = 1000000000 };
+
 /*
  * The error on the top (which is popped) has broken the pool: it becomes the
  * cause of a BrokenThreadPool or BrokenProcessPool with that text.

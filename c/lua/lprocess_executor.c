@@ -115,6 +115,9 @@ enum {
   INITARGS,
   MAX_TASKS,
   ON_DEATH,
+  IDLE,
+  MAX_PENDING,
+  OVERFLOW,
   MOST_WORKERS = 500
 };
 
@@ -148,15 +151,17 @@ static bool check_on_death(lua_State *L) {
 }
 
 static conc_pool_conf check_conf(lua_State *L) {
-  conc_pool_conf conf = {.run = lc_keeper_work,
-                         .interrupt = lc_keeper_interrupt,
-                         .processes = true,
-                         .idle = -1};
+  conc_pool_conf conf = {
+    .run = lc_keeper_work, .interrupt = lc_keeper_interrupt, .processes = true};
   conf.max_workers = (size_t)lc_optinteger(
     L, MAX, "max_workers", (lua_Integer)conc_sys_cpus(), 1, MOST_WORKERS);
   conf.max_tasks = (uint64_t)lc_optinteger(L, MAX_TASKS, "max_tasks_per_child",
                                            0, 1, LUA_MAXINTEGER);
   conf.on_death = check_on_death(L);
+  conf.idle = lc_check_idle(L, IDLE);
+  conf.max_pending =
+    (size_t)lc_optinteger(L, MAX_PENDING, "max_pending", 0, 1, LC_MOST_PENDING);
+  conf.overflow = lc_check_overflow(L, OVERFLOW);
   conf.method = check_context(L);
   return conf;
 }
@@ -201,12 +206,20 @@ static conc_obj *make(lua_State *L, conc_pool_conf *conf, const char *prefix) {
 /*
  * ProcessPoolExecutor(max_workers) or {max_workers =, mp_context =,
  * initializer =, initargs = {}, max_tasks_per_child =,
- * on_death = "fail" | "break"}
+ * on_death = "fail" | "break", idle_timeout =, max_pending =,
+ * overflow = "block" | "error" | "caller"}
  */
 int lc_process_executor(lua_State *L) {
-  static const char *const names[] = {
-    "max_workers",         "mp_context", "initializer", "initargs",
-    "max_tasks_per_child", "on_death",   NULL};
+  static const char *const names[] = {"max_workers",
+                                      "mp_context",
+                                      "initializer",
+                                      "initargs",
+                                      "max_tasks_per_child",
+                                      "on_death",
+                                      "idle_timeout",
+                                      "max_pending",
+                                      "overflow",
+                                      NULL};
   lc_self(L);
   lc_options(L, names);
   conc_pool_conf conf = check_conf(L);

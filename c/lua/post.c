@@ -101,3 +101,18 @@ conc_wire_parts lc_post_parts(conc_future *f) {
     parts.size -= sizeof(lc_post) + lc_post_of(f, &name).len;
   return parts;
 }
+
+bool lc_post_strip(conc_future *f) {
+  const conc_wire_parts parts = lc_post_parts(f);
+  conc_msg m;
+  if (f->kind != LC_TASK_OPTIONS)
+    return true;
+  if (conc_msg_make(&m, parts.data, parts.size, parts.refs, parts.nrefs) !=
+      APR_SUCCESS)
+    return false;
+  f->msg.nrefs = 0; /* they are in m */
+  conc_msg_fini(&f->msg);
+  f->msg = m;
+  f->kind = LC_TASK_CALL;
+  return true;
+}

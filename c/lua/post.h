@@ -32,6 +32,8 @@ void lc_pack_options(lua_State *L, lc_packing *what, const lc_post *post,
 lc_post lc_post_of(conc_future *f, const char **name);
 /* It may lose its process once less; false: it may not. */
 bool lc_post_retry(conc_future *f);
+/* Take the options off f, which is to be run here; false: no memory. */
+bool lc_post_strip(conc_future *f);
 /* What of f's message travels. */
 conc_wire_parts lc_post_parts(conc_future *f);
 

@@ -107,6 +107,9 @@ local ProcessPoolExecutor = {}
 ---@field initargs? table its arguments
 ---@field max_tasks_per_child? integer then a new process takes its place
 ---@field on_death? "fail"|"break" what a death does to the others ("fail")
+---@field idle_timeout? number seconds without work, after which a process ends
+---@field max_pending? integer tasks that wait to be started at most
+---@field overflow? "block"|"error"|"caller" what submit does then ("block")
 
 ---The error of a task whose process died.
 ---@class conc.WorkerDied: conc.Error
