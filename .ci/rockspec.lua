@@ -47,21 +47,36 @@ local lists = "local common = {\n" .. quoted(common) .. "}\n" ..
   "local windows = {\n" .. quoted(windows) .. "}\n" ..
   "local modules = {\n" .. table.concat(modules) .. "}\n"
 
-local file = assert(io.open(FILE))
-local text = file:read "a"
-file:close()
-local _, from = assert(text:find(OPEN, 1, true))
-local to = assert(text:find(CLOSE, from, true))
-local fresh = text:sub(1, from) .. lists .. text:sub(to)
+local function read(path)
+  local file = io.open(path)
+  if not file then return nil end
+  local text = file:read "a"
+  file:close()
+  return text
+end
 
-if arg[1] == "--check" then
-  if fresh ~= text then
-    print(FILE .. " is stale: run lua5.4 .ci/rockspec.lua")
+-- Write the text to the file, or with --check only say that it is not there.
+local function keep(path, text)
+  if read(path) == text then return end
+  if arg[1] == "--check" then
+    print(path .. " is stale: run lua5.4 .ci/rockspec.lua")
     os.exit(false)
   end
-elseif fresh ~= text then
-  file = assert(io.open(FILE, "w"))
-  assert(file:write(fresh))
+  local file = assert(io.open(path, "w"))
+  assert(file:write(text))
   assert(file:close())
-  print(FILE .. " written")
+  print(path .. " written")
 end
+
+local text = assert(read(FILE))
+local _, from = assert(text:find(OPEN, 1, true))
+local to = assert(text:find(CLOSE, from, true))
+text = text:sub(1, from) .. lists .. text:sub(to)
+keep(FILE, text)
+
+-- That of the coming release, whose tag is its version; after a release the
+-- version goes up, and the old file is not touched any more.
+local version = assert(read "c/lua/module.c":match '#define VERSION "([^"]+)"')
+keep(("rockspecs/conc-%s-1.rockspec"):format(version), (text
+  :gsub('version = "scm%-1"', ('version = "%s-1"'):format(version))
+  :gsub('(source = {url = "[^"]+")}', ('%%1, tag = "v%s"}'):format(version))))
