@@ -134,6 +134,26 @@ describe("max_pending", function()
       helper.eventually(function() return ex:stats().done == 4 * n + 1 end)
     end
   end)
+
+  it("#stress gives the room back of what is cancelled while a worker takes it", function()
+    for _ = 1, helper.scale(40) do
+      local ex = Executor {max_workers = 2, max_pending = 50, max_tasks_per_worker = 500,
+        idle_timeout = 0.001}
+      local list, ends = {}, {done = 0, cancelled = 0}
+      for i = 1, 3000 do
+        list[i] = ex:submit(math.abs, i)
+        if i % 2 == 0 then list[i]:cancel() end
+      end
+      for i = 1, #list do
+        local how = pcall(list[i].result, list[i], helper.patience) and "done" or "cancelled"
+        ends[how] = ends[how] + 1
+      end
+      ex:shutdown()
+      local stats = ex:stats()
+      assert.same(ends, {done = stats.done, cancelled = stats.cancelled})
+      assert.equal(0, stats.queued)
+    end
+  end)
 end)
 
 describe('overflow = "error"', function()

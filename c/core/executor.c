@@ -422,6 +422,7 @@ bool conc_pool_return(conc_pool *p, conc_future *f) {
   bool bounded = p->conf.max_pending != 0;
   if (bounded)
     atomic_fetch_add(&p->pending, 1);
+  f->home = &p->home;
   if (!conc_future_unstart(f)) {
     if (bounded)
       conc_pool_unreserve(p);

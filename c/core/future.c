@@ -31,6 +31,7 @@ enum {
   WAITED = 0x100,   /* somebody sleeps on the word */
   LINKED = 0x200,   /* the list of links is not empty */
   CLAIMED = 0x1000, /* somebody will end it who did not start it */
+  EARLY = 0x8000,   /* it was cancelled before it had started */
   LOOKED = 0x2000,  /* somebody saw the error */
   ASKED = CONC_ASK_CANCEL | CONC_ASK_LATE
 };
@@ -143,18 +144,24 @@ static bool final(uint32_t v) { return (v & STATE) >= CONC_FUTURE_CANCELLED; }
 
 /*
  * It is no longer pending.  Its home is there: it goes only after it has taken
- * all that is queued there and made each leave (conc_future_leave_home).
+ * all that is queued there and made each leave (conc_future_leave_home).  Who
+ * finds it in the list before we are here tells for us: once is enough.
  */
 static void tell_home(conc_future *f, bool cancelled) {
   conc_mutex_lock(lock_of(f));
   conc_home *home = f->home;
   if (home != NULL)
     home->left(home, cancelled);
+  f->home = NULL;
   conc_mutex_unlock(lock_of(f));
 }
 
 void conc_future_leave_home(conc_future *f) {
   conc_mutex_lock(lock_of(f));
+  conc_home *home = f->home;
+  bool cancelled = (atomic_load(&f->word) & EARLY) != 0;
+  if (home != NULL && (cancelled || f->bounded))
+    home->left(home, cancelled);
   f->home = NULL;
   conc_mutex_unlock(lock_of(f));
 }
@@ -242,7 +249,8 @@ bool conc_future_cancel(conc_future *f) {
   do {
     if ((v & STATE) != CONC_FUTURE_PENDING || (v & CLAIMED) != 0)
       return (v & STATE) == CONC_FUTURE_CANCELLED;
-  } while (!atomic_compare_exchange_weak(&f->word, &v, CONC_FUTURE_CANCELLED));
+  } while (
+    !atomic_compare_exchange_weak(&f->word, &v, CONC_FUTURE_CANCELLED | EARLY));
   conc_msg task = conc_msg_take(&f->msg);
   tell_home(f, true);
   ended(f, v);

@@ -68,7 +68,8 @@ struct conc_future {
   conc_link *links;  /* [s] a ring; the first */
   conc_future *next; /* of the list of tasks it is in */
   _Atomic(struct conc_home *) home; /* [s], read by anybody: where it was
-                                       submitted, or NULL */
+                                       submitted; NULL: nowhere, or that
+                                       has been told */
   _Atomic(conc_runner *) runner;    /* [a] while it runs */
 };
 
@@ -147,7 +148,8 @@ bool conc_future_link(conc_future *f, conc_link *l);
 /* True: the link is the caller's again; false: run was or will be called. */
 bool conc_future_unlink(conc_future *f, conc_link *l);
 
-/* Its home goes away. */
+/* It is out of its home's list, not pending, and its home may go away: that is
+   told first, if it has not been. */
 void conc_future_leave_home(conc_future *f);
 
 /*
