@@ -41,10 +41,10 @@ static apr_status_t enter_next(conc_ring *r, conc_chunk *from, uint64_t next) {
     units *= 2;
   c->units = units;
   c->base = pos;
-  c->end = pos;
+  atomic_store(&c->end, pos);
   atomic_store(&c->next, 0);
   if (from != NULL)
-    from->end = pos;
+    atomic_store(&from->end, pos);
   conc_step();
   conc_world_tell();
   atomic_store(&r->put_at, next);

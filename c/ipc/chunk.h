@@ -16,7 +16,7 @@ enum { CONC_UNIT = 64 };
 typedef struct conc_chunk {
   uint32_t units; /* [c] a power of two */
   uint32_t base;  /* [c] its first position */
-  uint32_t end;   /* [p] its last, when put_at has gone on */
+  conc_word end;  /* [a] its last, when put_at has gone on; written as [p] */
   conc_ref next;  /* [p] */
   _Alignas(CONC_UNIT) unsigned char at[];
 } conc_chunk;

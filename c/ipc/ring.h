@@ -18,6 +18,7 @@
 
 #include "ipc/parcel.h"
 #include "ipc/sgate.h"
+#include "wait/gather.h"
 
 /* What is put: the bytes of 'head' and then of 'data', and shared objects.
    'tag' is the user's, and comes out again. */
@@ -68,21 +69,24 @@ enum {
  *   [p] guarded by 'put_latch'    [g] guarded by 'get_latch'
  */
 typedef struct conc_ring {
+  /* For each side a line that the other one rarely looks at. */
   _Alignas(64) conc_word put_latch;
-  uint32_t most;      /* [c] units after which puts wait; 0: no bound */
-  uint64_t capacity;  /* [c] messages; 0: no bound */
   uint64_t head_seen; /* [p] an old 'head' */
   conc_ref intent;    /* [p] see ring.c */
   conc_ref put_at;    /* [p] offset of the chunk that is filled */
   _Alignas(64) _Atomic uint64_t tail; /* [a] written as [p] */
   _Alignas(64) conc_word get_latch;
-  conc_word closed;                   /* [a] bits are set as [p] */
   _Atomic uint64_t tail_seen;         /* [g] an old 'tail' */
   conc_ref first;                     /* [g] the chunk that is emptied */
   conc_ref old;                       /* [g] one that was, on its way out */
+  conc_gather gather;                 /* [a] how long those who get stay away */
   _Alignas(64) _Atomic uint64_t head; /* [a] written as [g] */
-  _Alignas(64) conc_sgate items;      /* who gets waits here */
-  conc_sgate space;                   /* who puts */
+  /* And one that is hardly ever written. */
+  _Alignas(64) conc_sgate items; /* who gets waits here */
+  conc_sgate space;              /* who puts */
+  conc_word closed;              /* [a] bits are set as [p] */
+  uint32_t most;     /* [c] units after which puts wait; 0: no bound */
+  uint64_t capacity; /* [c] messages; 0: no bound */
 } conc_ring;
 
 /*

@@ -5,6 +5,19 @@
 #include "base/status.h"
 #include "ipc/chunk.h"
 
+/*
+ * Have those who put gone on to another chunk at 'pos'?  Most often 'end' alone
+ * says no, without a look at 'put_at', whose line is theirs: of the message at
+ * 'pos', which we know, all that was written before it is seen, and 'end' was if
+ * it is in another chunk.  'end' may also be a chunk's first value, or that of
+ * one who died growing it, and is written before put_at: so it is asked twice.
+ */
+static bool is_left(const conc_ring *r, const conc_chunk *c, uint64_t first,
+                    uint32_t pos) {
+  return atomic_load(&c->end) == pos && atomic_load(&r->put_at) != first &&
+         atomic_load(&c->end) == pos;
+}
+
 /* The chunk with the message at 'head', of which there is one. */
 static apr_status_t find_locked(conc_ring *r, uint64_t head, conc_chunk **c) {
   apr_status_t st = APR_SUCCESS;
@@ -12,7 +25,7 @@ static apr_status_t find_locked(conc_ring *r, uint64_t head, conc_chunk **c) {
     uint64_t first = atomic_load(&r->first);
     if ((*c = conc_chunk_at(first)) == NULL)
       return CONC_CORRUPT;
-    if (first == atomic_load(&r->put_at) || (*c)->end != conc_position(head))
+    if (!is_left(r, *c, first, conc_position(head)))
       return APR_SUCCESS;
     st = conc_chunk_leave(r);
   }
@@ -57,10 +70,10 @@ static apr_status_t take_locked(conc_ring *r, uint64_t *head, conc_item *item) {
   if (st != APR_SUCCESS)
     return st;
   uint32_t pos = conc_position(*head);
-  /* Before put_at: if that is this chunk, so is all up to here. */
-  uint32_t tail = conc_position(atomic_load(&r->tail));
-  bool last = atomic_load(&r->first) == atomic_load(&r->put_at);
-  uint32_t most = (last ? tail : c->end) - pos;
+  uint32_t most = conc_position(r->tail_seen) - pos;
+  int32_t rest = conc_position_distance(pos, atomic_load(&c->end));
+  if (rest > 0 && (uint32_t)rest < most)
+    most = (uint32_t)rest; /* what is behind it is in another chunk */
   if (most > c->units)
     return CONC_CORRUPT;
   if (!conc_record_read(c, pos, most, &m))
@@ -120,6 +133,14 @@ static apr_status_t try_pop(conc_ring *r, conc_item *item) {
   return st;
 }
 
+static size_t count(const void *ring) { return conc_ring_len(ring); }
+
+/* See gather.h: not while others sleep, whom each put would wake. */
+static void gather(conc_ring *r) {
+  if ((atomic_load(&r->items.seq) & CONC_SGATE_SLEEPERS) == 0)
+    conc_gather_some(&r->gather, count, r);
+}
+
 apr_status_t conc_ring_pop_tagged(conc_ring *r, conc_item *item, uint32_t tags,
                                   conc_parker *self, conc_time deadline) {
   item->tags = tags;
@@ -130,6 +151,7 @@ apr_status_t conc_ring_pop_tagged(conc_ring *r, conc_item *item, uint32_t tags,
     st = conc_sgate_await(&r->items, conc_ring_has_item, r, self, deadline);
     if (st != APR_SUCCESS)
       return st;
+    gather(r);
   }
 }
 

@@ -18,7 +18,8 @@
  *
  * Tried, and found: tail before the units are written; head before they are
  * read; no intent; an intent that is cleared before tail; no withdrawal; head
- * before the parcel is moved; a chunk's end after put_at; a forward that is not
+ * before the parcel is moved; a chunk's end after put_at, or not read again after
+ * it; a forward that is not
  * finished; a new block although a dead grower has left one.  Without
  * consequence: a withdrawal of what is in already (its writer has died, and
  * told nobody); put_at before base; an intent left set.
@@ -181,10 +182,18 @@ look:
     :: head == tail -> x = 0
     :: head != tail ->
       if
-      :: first != put_at && end[first] == head ->
-        atomic { old = first; first = 0 };
-        STEP;
-        goto look
+      :: end[first] == head ->
+        if
+        :: first != put_at ->
+          if
+          :: end[first] == head ->
+            atomic { old = first; first = 0 };
+            STEP;
+            goto look
+          :: else
+          fi
+        :: else
+        fi
       :: else
       fi;
       if
