@@ -216,7 +216,7 @@ static bool survives(lua_State *L, const char *script, long n, long more) {
 static void exhaust(size_t i, long more) {
   lua_State *L = host();
   run(L, scripts[i].before);
-  int64_t step = (int64_t)(1 / scale);
+  long step = (long)(1 / scale);
   CHECK(survives(L, scripts[i].script, 1, 0));
   for (long n = 1; !survives(L, scripts[i].script, n, more); n += step) {
     if (n % 16 == 0)
