@@ -26,7 +26,9 @@ end
 -- An item is counted before it is put.
 function roles.write(q, written, id)
   while not q:is_shutdown() do
-    for _ = 1, 10 do q:put(id << 32 | written:add(1)) end
+    for _ = 1, 10 do
+      if not q:put(id << 32 | written:add(1)) then return end
+    end
     require "conc".sleep(0.001)
   end
 end

@@ -20,14 +20,7 @@ local function resident_bytes()
 end
 
 -- Under a sanitizer or valgrind, memory tells nothing.
-local function instrumented()
-  local file = io.open "/proc/self/maps"
-  local text = file and file:read "a" or ""
-  if file then file:close() end
-  return text:find "lib[at]san" or text:find "vgpreload"
-end
-
-local resident = instrumented() and function() end or resident_bytes
+local resident = helper.instrumented() and function() end or resident_bytes
 
 -- Another number from 1 to n at each call, the same in each run.
 local function generator(seed)

@@ -89,6 +89,7 @@ describe("A manager", function()
       print(d.x)
       os.exit(3, true)
     ]]
+    if helper.instrumented() then return end -- what finalizers make at the end stays
     assert.same({"1"}, lines)
     assert.equal(3, status)
   end)

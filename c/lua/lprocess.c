@@ -110,11 +110,14 @@ typedef struct snapshot {
   conc_process *list[1];
 } snapshot;
 
-static int snapshot_gc(lua_State *L) {
-  snapshot *s = lua_touserdata(L, 1);
+static void release_all(snapshot *s) {
   for (size_t i = 0; i < s->n; i++)
     conc_release(&s->list[i]->obj);
   s->n = 0;
+}
+
+static int snapshot_gc(lua_State *L) {
+  release_all(lua_touserdata(L, 1));
   return 0;
 }
 
@@ -141,6 +144,7 @@ static int active_children(lua_State *L) {
     lc_push(L, &s->list[i]->obj);
     lua_rawseti(L, -2, (lua_Integer)i + 1);
   }
+  release_all(s); /* in a state that closes nobody else does */
   return 1;
 }
 

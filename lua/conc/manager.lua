@@ -278,6 +278,9 @@ function Manager.shutdown(m)
   self.state = "shut down"
 end
 
+-- Finalize it now: Lua does not what was made while the state is closing.
+local function release(object) getmetatable(object).__gc(object) end
+
 -- What is younger than the manager was finalized before it, and is closed: so the
 -- server is asked in another session, and its process is found anew.
 local function finish(m)
@@ -287,7 +290,10 @@ local function finish(m)
   for _, p in ipairs(core.active_children()) do
     if p:pid() == self.pid then
       self.process, self.session = p, nil
-      return Manager.shutdown(m)
+      local reached, session = pcall(client.session, self.address, self.key)
+      pcall(Manager.shutdown, m)
+      if reached then release(session.conn) end
+      return
     end
   end
 end
