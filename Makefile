@@ -255,7 +255,7 @@ stress:
 # The same specs with the collector at full pressure.
 gc:
 	@.ci/deps test
-	@$(MAKE) suite CONC_GC=1 CONC_SCALE=$(or $(CONC_SCALE),0.02)
+	@$(MAKE) specs CONC_GC=1 CONC_SCALE=$(or $(CONC_SCALE),0.02)
 
 # The same specs on what other Unixes have, where this is Linux.
 posix:
@@ -265,14 +265,14 @@ posix:
 # CONC_SCALE shrinks the loops of the stress specs.
 asan:
 	@.ci/deps test sanitize
-	@$(MAKE) suite VARIANT=asan CONC_SCALE=$(or $(CONC_SCALE),0.1)
+	@$(MAKE) specs VARIANT=asan CONC_SCALE=$(or $(CONC_SCALE),0.1)
 
 # ThreadSanitizer's own map of memory has a race (MapShadow, when many threads
 # start and end), of which it dies now and then.
 tsan:
 	@.ci/deps test sanitize
 	@.ci/again 'ThreadSanitizer failed to allocate' \
-	  $(MAKE) suite VARIANT=tsan CONC_SCALE=$(or $(CONC_SCALE),0.1)
+	  $(MAKE) specs VARIANT=tsan CONC_SCALE=$(or $(CONC_SCALE),0.1)
 
 # Cross-compiled, under Wine; in build/windows.
 windows:
