@@ -79,7 +79,11 @@ static apr_status_t host_name(const conc_address *a, unsigned n, int flags,
   struct addrinfo *list;
   char port[8];
   (void)snprintf(port, sizeof port, "%u", a->port);
-  if (getaddrinfo(*a->host == '\0' ? NULL : a->host, port, &hints, &list) != 0)
+  const char *host = *a->host == '\0' ? NULL : a->host;
+  int found = getaddrinfo(host, port, &hints, &list);
+  if (found != 0 && strcmp(a->host, "localhost") == 0) /* RFC 6761, 6.3 */
+    found = getaddrinfo("127.0.0.1", port, &hints, &list);
+  if (found != 0)
     return n == 0 ? CONC_BADNAME : APR_NOTFOUND;
   const struct addrinfo *it = list;
   while (it != NULL && n-- > 0)
