@@ -48,6 +48,7 @@ local common = {
   "c/core/promise.c",
   "c/core/queue.c",
   "c/core/rlock.c",
+  "c/core/root.c",
   "c/core/select.c",
   "c/core/semaphore.c",
   "c/core/table.c",

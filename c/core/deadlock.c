@@ -37,7 +37,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
-#include "core/thread.h"
+#include "core/root.h"
 #include "wait/mutex.h"
 
 static conc_word outside; /* one for each root, and others */
@@ -181,7 +181,7 @@ static void end(conc_root *r, conc_detector *w) {
 }
 
 void conc_deadlock_look(conc_root *r) {
-  conc_detector *w = conc_root_detector(r);
+  conc_detector *w = &r->detector;
   if (atomic_load(&w->off) != 0)
     w->looking = false;
   else if (w->looking)
@@ -191,15 +191,15 @@ void conc_deadlock_look(conc_root *r) {
 }
 
 bool conc_deadlock_detect(conc_root *r, bool on) {
-  return atomic_exchange(&conc_root_detector(r)->off, on ? 0 : 1) == 0;
+  return atomic_exchange(&r->detector.off, on ? 0 : 1) == 0;
 }
 
 void conc_deadlock_patience(conc_root *r, conc_time span) {
-  atomic_store(&conc_root_detector(r)->patience, span);
+  atomic_store(&r->detector.patience, span);
 }
 
 void conc_deadlock_text(conc_root *r, char *text, size_t size) {
-  conc_detector *w = conc_root_detector(r);
+  conc_detector *w = &r->detector;
   conc_mutex_lock(&w->lock);
   (void)snprintf(text, size, "%s", w->text == NULL ? "" : w->text);
   conc_mutex_unlock(&w->lock);

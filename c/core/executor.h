@@ -12,8 +12,8 @@
 
 #include <apr_errno.h>
 
+#include "core/root.h"
 #include "core/tasks.h"
-#include "core/thread.h"
 #include "wait/gate.h"
 
 typedef struct conc_pool conc_pool;

@@ -2,9 +2,7 @@
 #define CONC_THREAD_H
 
 /*
- * Threads, and the family they belong to.  A root is one program: a Lua state
- * that a host made, and every thread that was started from it or from one of
- * those.  Roots know nothing of each other.
+ * Threads; root.h has the families that they belong to.
  *
  * Life of a thread: NEW, started once, DONE for ever.  It is in its root's
  * list exactly while it is started and not done.
@@ -13,8 +11,7 @@
 #include <apr_errno.h>
 
 #include "base/msg.h"
-#include "core/alarm.h"
-#include "core/carrier.h"
+#include "wait/parker.h"
 
 typedef struct conc_root conc_root;
 
@@ -57,11 +54,6 @@ typedef struct conc_thread {
 } conc_thread;
 
 extern const conc_class conc_thread_class;
-
-/* A new family; conf makes what its threads need ahead of time. */
-apr_status_t conc_root_new(conc_root **out, const conc_crew_conf *conf);
-void conc_root_retain(conc_root *r);
-void conc_root_release(conc_root *r);
 
 /* A thread of the family that is not started. */
 apr_status_t conc_thread_new(conc_thread **out, conc_root *root,
@@ -112,45 +104,6 @@ apr_status_t conc_thread_set_name(conc_thread *t, const char *name);
 apr_status_t conc_thread_set_daemon(conc_thread *t, bool daemon);
 
 /*
- * Up to 'room' threads that are started and not done, retained, oldest first;
- * returns how many there are.
- */
-size_t conc_root_threads(conc_root *r, conc_thread **list, size_t room);
-
-/* The root's main thread, retained; NULL once it has closed. */
-conc_thread *conc_root_main(conc_root *r);
-
-/* The stack size of threads that do not say otherwise; 0: the default. */
-size_t conc_root_stack(conc_root *r);
-void conc_root_set_stack(conc_root *r, size_t bytes);
-
-/* What a host wants to be called in each new state; the layer above knows its
-   type.  NULL: nothing. */
-typedef void (*conc_opener)(void);
-conc_opener conc_root_opener(conc_root *r);
-void conc_root_set_opener(conc_root *r, conc_opener opener);
-
-/* What rings for the family's futures. */
-conc_clock *conc_root_clock(conc_root *r);
-
-/*
- * One object that all of the family use, until the root closes: a reference,
- * or NULL; and put it there, false: there is one already.
- */
-conc_obj *conc_root_shared(conc_root *r);
-bool conc_root_share(conc_root *r, conc_obj *o);
-
-/*
- * Call visit for the main thread, while it is open, and for those in the list,
- * oldest first, until it says false; under the root's lock.  Did all say true?
- */
-bool conc_root_visit(conc_root *r, bool (*visit)(conc_thread *t, void *arg),
-                     void *arg);
-
-/* For core/deadlock.c. */
-struct conc_detector *conc_root_detector(conc_root *r);
-
-/*
  * What a thread says of itself, when somebody asks.  'text' is from conc_alloc,
  * or NULL if there was no memory or the thread has ended.
  *   [a] atomic   [d] constant once done
@@ -170,44 +123,5 @@ apr_status_t conc_thread_ask(conc_thread *t, conc_report **out);
 
 /* For the thread: give it, if it was asked for one; takes 'text'. */
 void conc_thread_tell(conc_thread *t, char *text);
-
-/* A number for names: 1, 2, 3 ... */
-uint64_t conc_root_count(conc_root *r);
-
-/*
- * What a layer above keeps for the root: by 'make' the first time; later
- * without it.  The reference stays the root's.  NULL: nothing, or no memory.
- */
-conc_obj *conc_root_attached(conc_root *r, apr_status_t (*make)(conc_obj **));
-
-/*
- * Something that must stop taking work when its root ends (an executor).  The
- * root holds the reference 'obj' while it is in the list.
- */
-typedef struct conc_closer {
-  void (*close)(struct conc_closer *c);
-  conc_obj *obj;                   /* [c] */
-  struct conc_closer *prev, *next; /* [r] */
-  bool inside;                     /* [r] */
-} conc_closer;
-
-/* CONC_CLOSED: the root is closing. */
-apr_status_t conc_root_add_closer(conc_root *r, conc_closer *c);
-void conc_root_remove_closer(conc_root *r, conc_closer *c);
-
-/*
- * The end of a family (design: one ladder).  Every closer is told; threads that
- * are no daemons are joined until 'deadline', also those that they start
- * meanwhile; then no thread starts any more, and all that are left have their
- * waits cancelled and get 'grace' ns to leave; whoever stays is abandoned.
- * Idempotent.
- */
-void conc_root_close(conc_root *r, conc_parker *self, conc_time deadline,
-                     int64_t grace);
-bool conc_root_closing(conc_root *r);
-/* Was this process forked after the first of these threads had started? */
-bool conc_root_forked(const conc_root *r);
-/* Are the waits of all its threads over, as it has closed? */
-bool conc_root_cancelled(conc_root *r);
 
 #endif

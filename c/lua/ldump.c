@@ -1,8 +1,8 @@
 /* conc.dump: what every thread is at. */
 
 #include "core/deadlock.h"
+#include "core/root.h"
 #include "core/shield.h"
-#include "core/thread.h"
 #include "lua/state.h"
 #include "lua/types.h"
 #include "wait/lot.h"

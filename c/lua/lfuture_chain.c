@@ -11,7 +11,7 @@
 #include "base/mem.h"
 #include "core/alarm.h"
 #include "core/promise.h"
-#include "core/thread.h"
+#include "core/root.h"
 #include "lua/callback.h"
 #include "lua/failure.h"
 #include "lua/state.h"

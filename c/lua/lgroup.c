@@ -7,7 +7,7 @@
 
 #include "core/alarm.h"
 #include "core/group.h"
-#include "core/thread.h"
+#include "core/root.h"
 #include "lua/failure.h"
 #include "lua/state.h"
 #include "lua/task.h"

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "core/root.h"
 #include "lua/lthread.h"
 #include "lua/types.h"
 

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "core/thread.h"
+#include "core/root.h"
 #include "ipc/sname.h"
 #include "lua/errors.h"
 #include "lua/lprocess.h"

@@ -14,7 +14,7 @@
 #include "core/blob.h"
 #include "core/executor.h"
 #include "core/inbox.h"
-#include "core/thread.h"
+#include "core/root.h"
 
 struct lc_state {
   lua_State *main;          /* the main coroutine */

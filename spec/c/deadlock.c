@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "core/deadlock.h"
-#include "core/thread.h"
+#include "core/root.h"
 #include "lua/module.h"
 #include "wait/lot.h"
 
