@@ -45,6 +45,7 @@ local common = {
   "c/core/line.c",
   "c/core/loan.c",
   "c/core/lock.c",
+  "c/core/priority.c",
   "c/core/promise.c",
   "c/core/queue.c",
   "c/core/rlock.c",

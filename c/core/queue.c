@@ -15,8 +15,6 @@
 
 #include "core/queue.h"
 
-#include <string.h>
-
 #include "base/mem.h"
 #include "base/status.h"
 #include "wait/gather.h"
@@ -33,13 +31,6 @@ typedef struct block {
   conc_msg slots[PER_BLOCK];
 } block;
 
-/* An entry of a stack or heap. */
-typedef struct entry {
-  conc_msg msg;
-  conc_priority prio;
-  uint64_t order;
-} entry;
-
 /*
  * [c] constant after new   [p] put side's lock   [g] get side's lock
  * [a] atomic; 'put' and 'got' are written as [p] and [g] only
@@ -53,11 +44,11 @@ struct conc_queue {
 
   char pad1[CONC_LINE]; /* each end on lines of its own */
   conc_word tail_lock;
-  uint64_t got_seen; /* [p] an old 'got' */
-  block *tail;       /* [p] FIFO: the block being filled */
-  uint32_t tail_at;  /* [p] its next slot */
-  entry *entries;    /* [p] LIFO, PRIORITY: array of 'room' */
-  size_t room;       /* [p] */
+  uint64_t got_seen;   /* [p] an old 'got' */
+  block *tail;         /* [p] FIFO: the block being filled */
+  uint32_t tail_at;    /* [p] its next slot */
+  conc_entry *entries; /* [p] LIFO, PRIORITY: array of 'room' */
+  size_t room;         /* [p] */
 
   char pad4[CONC_LINE];
   _Atomic uint64_t put; /* [a] messages ever put; consumers look at it */
@@ -125,66 +116,6 @@ static void fifo_fetch(conc_queue *q, conc_msg *msg) {
 
 /* Storage of stack and heap: one array; the heap's root is its first. */
 
-static int compare_mixed(int64_t i, double d) {
-  /* Exact: no rounding of large integers (ltests of lvm.c's LTnum agree). */
-  if (d >= 9223372036854775808.0)
-    return -1;
-  if (d < -9223372036854775808.0)
-    return 1;
-  int64_t whole = (int64_t)d;
-  if (i != whole)
-    return i < whole ? -1 : 1;
-  double rest = d - (double)whole;
-  return rest > 0 ? -1 : rest < 0;
-}
-
-static int compare_prio(const conc_priority *a, const conc_priority *b) {
-  if (a->type == CONC_PRIO_STRING || b->type == CONC_PRIO_STRING) {
-    if (a->type != b->type)
-      return a->type == CONC_PRIO_STRING ? 1 : -1;
-    size_t n = a->u.str.len < b->u.str.len ? a->u.str.len : b->u.str.len;
-    int c = n == 0 ? 0 : memcmp(a->u.str.s, b->u.str.s, n);
-    return c != 0
-             ? c
-             : (a->u.str.len > b->u.str.len) - (a->u.str.len < b->u.str.len);
-  }
-  if (a->type == CONC_PRIO_INT && b->type == CONC_PRIO_INT)
-    return (a->u.i > b->u.i) - (a->u.i < b->u.i);
-  if (a->type == CONC_PRIO_INT)
-    return compare_mixed(a->u.i, b->u.d);
-  if (b->type == CONC_PRIO_INT)
-    return -compare_mixed(b->u.i, a->u.d);
-  return (a->u.d > b->u.d) - (a->u.d < b->u.d);
-}
-
-static bool before(const entry *a, const entry *b) {
-  int c = compare_prio(&a->prio, &b->prio);
-  return c != 0 ? c < 0 : a->order < b->order;
-}
-
-static void sift_up(entry *heap, size_t at) {
-  entry e = heap[at];
-  while (at > 0 && before(&e, &heap[(at - 1) / 2])) {
-    heap[at] = heap[(at - 1) / 2];
-    at = (at - 1) / 2;
-  }
-  heap[at] = e;
-}
-
-static void sift_down(entry *heap, size_t n) {
-  entry e = heap[0];
-  size_t at = 0, child;
-  while ((child = 2 * at + 1) < n) {
-    if (child + 1 < n && before(&heap[child + 1], &heap[child]))
-      child++;
-    if (!before(&heap[child], &e))
-      break;
-    heap[at] = heap[child];
-    at = child;
-  }
-  heap[at] = e;
-}
-
 static uint64_t len_locked(const conc_queue *q) {
   return atomic_load(&q->put) - atomic_load(&q->got);
 }
@@ -194,33 +125,33 @@ static apr_status_t array_store(conc_queue *q, conc_msg *msg,
   size_t n = (size_t)len_locked(q);
   if (n == q->room) {
     size_t room = n < 8 ? 8 : 2 * n;
-    entry *bigger = conc_realloc(q->entries, room * sizeof *bigger);
+    conc_entry *bigger = conc_realloc(q->entries, room * sizeof *bigger);
     if (bigger == NULL)
       return APR_ENOMEM;
     q->entries = bigger;
     q->room = room;
   }
-  entry *e = &q->entries[n];
-  *e = (entry){.msg = conc_msg_take(msg), .order = atomic_load(&q->put)};
+  conc_entry *e = &q->entries[n];
+  *e = (conc_entry){.msg = conc_msg_take(msg), .order = atomic_load(&q->put)};
   if (prio != NULL) {
     e->prio = *prio;
     *prio = (conc_priority){.type = CONC_PRIO_INT};
-    sift_up(q->entries, n);
+    conc_entry_sift_up(q->entries, n);
   }
   return APR_SUCCESS;
 }
 
 static void array_fetch(conc_queue *q, conc_msg *msg, conc_priority *prio) {
   size_t n = (size_t)len_locked(q);
-  entry *e = &q->entries[q->kind == CONC_QUEUE_LIFO ? n - 1 : 0];
+  conc_entry *e = &q->entries[q->kind == CONC_QUEUE_LIFO ? n - 1 : 0];
   *msg = e->msg;
   if (prio != NULL)
     *prio = e->prio;
-  else if (e->prio.type == CONC_PRIO_STRING)
-    conc_free(e->prio.u.str.s);
+  else
+    conc_priority_fini(&e->prio);
   if (q->kind == CONC_QUEUE_PRIORITY) {
     q->entries[0] = q->entries[n - 1];
-    sift_down(q->entries, n - 1);
+    conc_entry_sift_down(q->entries, n - 1);
   }
 }
 

@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/msg.h"
+#include "core/priority.h"
 #include "wait/gate.h"
 
 typedef struct conc_queue conc_queue;
@@ -21,22 +21,6 @@ typedef enum {
   CONC_QUEUE_PRIORITY,
   CONC_QUEUE_SIMPLE /* FIFO without task tracking or shutdown, for users */
 } conc_queue_kind;
-
-/*
- * What a PriorityQueue orders by: all numbers before all strings, numbers by
- * value as Lua's < has it, strings by bytes; equal ones in the order of put.
- */
-typedef struct conc_priority {
-  enum { CONC_PRIO_INT, CONC_PRIO_FLOAT, CONC_PRIO_STRING } type;
-  union {
-    int64_t i;
-    double d;
-    struct {
-      char *s; /* from conc_alloc, owned */
-      size_t len;
-    } str;
-  } u;
-} conc_priority;
 
 extern const conc_class conc_queue_fifo, conc_queue_lifo, conc_queue_priority,
   conc_queue_simple;

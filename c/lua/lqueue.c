@@ -67,7 +67,7 @@ static apr_status_t push(lua_State *L, conc_queue *q, conc_msg *m, int prio,
   if (st != APR_SUCCESS)
     return st;
   st = conc_queue_push(q, m, &p, self, deadline);
-  lc_drop_priority(&p);
+  conc_priority_fini(&p);
   return st;
 }
 

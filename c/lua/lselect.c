@@ -42,7 +42,7 @@ static int block_gc(lua_State *L) {
   block *b = lua_touserdata(L, 1);
   for (size_t i = 0; i < b->n; i++) {
     conc_msg_fini(&b->cases[i].msg);
-    lc_drop_priority(&b->cases[i].prio);
+    conc_priority_fini(&b->cases[i].prio);
   }
   b->n = 0;
   return 0;

@@ -22,11 +22,6 @@ apr_status_t lc_make_priority(lua_State *L, int idx, conc_priority *p) {
   return APR_SUCCESS;
 }
 
-void lc_drop_priority(conc_priority *p) {
-  if (p->type == CONC_PRIO_STRING)
-    conc_free(p->u.str.s);
-}
-
 static int push_string(lua_State *L) {
   const conc_priority *p = lua_touserdata(L, 1);
   lua_pushlstring(L, p->u.str.s, p->u.str.len);
@@ -44,7 +39,7 @@ bool lc_push_priority(lua_State *L, conc_priority *p) {
     lua_pushlightuserdata(L, p);
     ok = lua_pcall(L, 1, 1, 0) == LUA_OK;
   }
-  lc_drop_priority(p);
+  conc_priority_fini(p);
   *p = (conc_priority){.type = CONC_PRIO_INT};
   return ok;
 }
