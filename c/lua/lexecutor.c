@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "lua/await.h"
 #include "lua/failure.h"
 #include "lua/post.h"
 #include "lua/state.h"

@@ -6,10 +6,10 @@
 
 #include "lua/lfuture.h"
 
+#include "lua/await.h"
 #include "lua/callback.h"
 #include "lua/failure.h"
 #include "lua/state.h"
-#include "lua/task.h"
 #include "lua/types.h"
 
 /* Entering conc: callbacks that are due run now. */

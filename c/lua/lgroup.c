@@ -8,9 +8,9 @@
 #include "core/alarm.h"
 #include "core/group.h"
 #include "core/root.h"
+#include "lua/await.h"
 #include "lua/failure.h"
 #include "lua/state.h"
-#include "lua/task.h"
 #include "lua/types.h"
 
 static conc_group *check(lua_State *L) {

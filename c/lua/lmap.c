@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "core/watch.h"
+#include "lua/await.h"
 #include "lua/failure.h"
 #include "lua/state.h"
 #include "lua/task.h"

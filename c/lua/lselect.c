@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "core/future.h"
+#include "lua/await.h"
 #include "lua/priority.h"
 #include "lua/selectable.h"
-#include "lua/task.h"
 #include "lua/types.h"
 
 /* Beside each case: how it looks in Lua. */

@@ -4,8 +4,8 @@
  */
 
 #include "core/watch.h"
+#include "lua/await.h"
 #include "lua/callback.h"
-#include "lua/task.h"
 #include "lua/types.h"
 
 static conc_watch *check(lua_State *L) {

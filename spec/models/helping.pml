@@ -1,6 +1,6 @@
 /*
  * A worker that waits for a future and for tasks of its pool at once
- * (sleep_on_both in lua/task.c), beside a worker that only waits for tasks
+ * (sleep_on_both in lua/await.c), beside a worker that only waits for tasks
  * (wait/gate.c), while others add tasks and end the future.
  *
  * Checked: the one that waits for the future goes on when that is done; and no
