@@ -135,6 +135,7 @@ local common = {
   "c/lua/llocal.c",
   "c/lua/llock.c",
   "c/lua/lmap.c",
+  "c/lua/lmap_chunks.c",
   "c/lua/lmap_worker.c",
   "c/lua/lpipe.c",
   "c/lua/lprocess.c",

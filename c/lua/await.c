@@ -220,6 +220,30 @@ apr_status_t lc_await_future(lua_State *L, conc_future *f, conc_time deadline) {
   return st;
 }
 
+/* ---- One of several ---- */
+
+static bool watch_ready(const void *arg) {
+  return conc_watch_ready(arg) || conc_watch_left(arg) == 0;
+}
+
+static bool prepare_watch(void *arg, conc_waiter *w) {
+  w->word = conc_watch_word(arg);
+  w->expected = atomic_load(w->word);
+  return !watch_ready(arg);
+}
+
+static conc_future *claim_watched(void *arg, conc_worker *w) {
+  return conc_watch_claim(arg, w);
+}
+
+apr_status_t lc_await_watch(lua_State *L, conc_watch *w, conc_time deadline) {
+  lc_goal g = {.arg = w,
+               .ready = watch_ready,
+               .prepare = prepare_watch,
+               .claim = claim_watched};
+  return lc_await(L, &g, deadline);
+}
+
 /* ---- Room ---- */
 
 /* Under a gate's rules: enter, ask, and leave if there is no need to wait. */

@@ -7,7 +7,7 @@
  * a task never waits for what only its own worker could do.
  */
 
-#include "core/executor.h"
+#include "core/watch.h"
 #include "lua/lc.h"
 
 /*
@@ -40,6 +40,9 @@ void lc_helped_enough(lua_State *L);
 
 /* ... until that future is done. */
 apr_status_t lc_await_future(lua_State *L, conc_future *f, conc_time deadline);
+
+/* ... until one that is watched is done, or none is left to be told. */
+apr_status_t lc_await_watch(lua_State *L, conc_watch *w, conc_time deadline);
 
 /* ... until there may be room in the pool, or it is closed. */
 void lc_await_room(lua_State *L, conc_pool *p);

@@ -8,33 +8,19 @@
 
 #include <string.h>
 
-#include "base/mem.h"
-#include "core/watch.h"
-#include "lua/await.h"
 #include "lua/failure.h"
+#include "lua/lmap_chunks.h"
 #include "lua/state.h"
 #include "lua/task.h"
 #include "lua/types.h"
-
-/* A chunk on its way. */
-typedef struct chunk {
-  conc_future *future;     /* a reference; NULL: this place is free */
-  lua_Integer count, base; /* its items, and how many come before them */
-} chunk;
 
 /*
  * The state of one map, in a userdata.  The iterator is a C function with
  * these upvalues after the state's: this, the results and the odd results of
  * the current chunk, the function, the input (a function), the executor.
- *
- * In the order of the input, 'chunks' is a ring that begins with the oldest.
- * Unordered, chunks are where there was a free place, and a watch tells the
- * places of those that are done.
  */
 typedef struct map {
-  chunk *chunks;
-  size_t first, n, room;
-  conc_watch *watch;    /* a reference, or NULL: in order */
+  lc_chunks chunks;     /* on their way */
   lua_Integer read;     /* items submitted so far */
   lua_Integer k, count; /* in the current chunk */
   lua_Integer base;     /* items before it */
@@ -42,8 +28,8 @@ typedef struct map {
   bool measure;         /* the size is found by measuring */
   bool failed;          /* the input has raised; the error is the uservalue */
   bool fixed;           /* the window was given */
-  lua_Integer flying;   /* items submitted and not yet given */
-  lua_Integer window;   /* read on while fewer fly; 0: the input has ended */
+  lua_Integer window;   /* read on while fewer items are on their way; 0: the
+                           input has ended */
   lua_Integer workers;
   conc_time deadline;
   conc_time patience; /* of this one call; 0: the deadline counts */
@@ -61,35 +47,9 @@ static int up(int i) { return lua_upvalueindex(i); }
 
 /* ---- Life ---- */
 
-void lc_map_abandon(conc_future *f) {
-  if (conc_future_cancel(f) || conc_future_ask(f, CONC_ASK_LEAVE))
-    return;
-  if (conc_future_is(f) != CONC_FUTURE_FINISHED)
-    return;
-  for (uint32_t i = 0; i < f->msg.nrefs; i++) {
-    conc_obj *part = conc_msg_refs(&f->msg)[i];
-    if (part->cls == &conc_future_class &&
-        ((conc_future *)part)->kind == LC_TASK_CHUNK)
-      lc_map_abandon((conc_future *)part);
-  }
-}
-
 /* Cancel what has not started and forget the rest. */
 static void abandon(map *m) {
-  for (size_t i = 0; i < m->room; i++) {
-    if (m->chunks[i].future == NULL)
-      continue;
-    lc_map_abandon(m->chunks[i].future);
-    conc_release(&m->chunks[i].future->obj);
-  }
-  conc_free(m->chunks);
-  m->chunks = NULL;
-  if (m->watch != NULL) {
-    conc_watch_stop(m->watch);
-    conc_release((conc_obj *)m->watch);
-    m->watch = NULL;
-  }
-  m->room = m->first = m->n = 0;
+  lc_chunks_fini(&m->chunks);
   m->k = m->count = 0;
   m->window = 0;
 }
@@ -107,69 +67,13 @@ static map *push_map(lua_State *L) {
   return m;
 }
 
-/* As long as the userdata at 'idx' is there, so is the watch. */
-static void keep_watch(lua_State *L, int idx, conc_watch *w) {
-  conc_obj *o = (conc_obj *)w;
-  conc_msg *slot = lc_pushmsg(L, &(conc_msg){0});
-  (void)conc_msg_make(slot, NULL, 0, &o, 1); /* fits inline: cannot fail */
-  conc_retain(o);
+/* A watch for an unordered map, which the userdata at 'idx' keeps as well. */
+static void make_watch(lua_State *L, map *m, int idx) {
+  lc_box *box = lc_newbox(L, &conc_watch_class);
+  if (conc_watch_new(&m->chunks.watch) != APR_SUCCESS)
+    lc_fail(L, APR_ENOMEM);
+  box->obj = conc_retain((conc_obj *)m->chunks.watch);
   lua_setiuservalue(L, idx, 2);
-}
-
-/* ---- Chunks on their way ---- */
-
-/* Room for three chunks more; raises. */
-static void make_room(lua_State *L, map *m) {
-  if (m->watch != NULL && conc_watch_reserve(m->watch, 3) != APR_SUCCESS)
-    lc_fail(L, APR_ENOMEM);
-  if (m->n + 3 <= m->room)
-    return;
-  size_t room = m->room == 0 ? 16 : 2 * m->room;
-  chunk *bigger = conc_alloc(room * sizeof *bigger);
-  if (bigger == NULL)
-    lc_fail(L, APR_ENOMEM);
-  memset(bigger, 0, room * sizeof *bigger);
-  if (m->watch != NULL && m->room > 0) /* places stay */
-    memcpy(bigger, m->chunks, m->room * sizeof *bigger);
-  for (size_t i = 0; i < m->n && m->watch == NULL; i++)
-    bigger[i] = m->chunks[(m->first + i) % m->room];
-  conc_free(m->chunks);
-  m->chunks = bigger;
-  if (m->watch == NULL)
-    m->first = 0;
-  m->room = room;
-}
-
-static void put(map *m, const chunk *c, size_t place) {
-  m->chunks[place] = *c;
-  m->n++;
-  m->flying += c->count;
-}
-
-/* Put a chunk, with its reference, behind all others, or before them. */
-static void put_chunk(map *m, const chunk *c, bool before) {
-  if (m->watch != NULL) {
-    while (m->chunks[m->first].future != NULL)
-      m->first = (m->first + 1) % m->room;
-    conc_watch_add(m->watch, c->future, m->first);
-    put(m, c, m->first);
-  } else if (before) {
-    m->first = (m->first + m->room - 1) % m->room;
-    put(m, c, m->first);
-  } else {
-    put(m, c, (m->first + m->n) % m->room);
-  }
-}
-
-/* Take the chunk out of its place, and its reference with it. */
-static chunk take_chunk(map *m, size_t place) {
-  chunk c = m->chunks[place];
-  m->chunks[place].future = NULL;
-  m->n--;
-  m->flying -= c.count;
-  if (m->watch == NULL)
-    m->first = (m->first + 1) % m->room;
-  return c;
 }
 
 /* ---- Submitting ---- */
@@ -189,12 +93,13 @@ conc_future *lc_map_push_chunk(lua_State *L, conc_pool *p, int at) {
 /* Submit the chunk on the stack: function, flags, items from 'at' on; pop it. */
 static void submit_chunk(lua_State *L, map *m, conc_pool *p, int at) {
   lua_Integer count = lua_gettop(L) - at - 1;
-  make_room(L, m);
+  lc_chunks_reserve(L, &m->chunks);
   conc_future *f = lc_map_push_chunk(L, p, at);
   lc_submit(L, p, f);
-  make_room(L, m); /* what that ran may have used the room before */
+  /* What that ran may have used the room from before. */
+  lc_chunks_reserve(L, &m->chunks);
   conc_retain(&f->obj);
-  put_chunk(m, &(chunk){f, count, m->read}, false);
+  lc_chunks_put(&m->chunks, &(lc_chunk){f, count, m->read}, false);
   m->read += count;
   lua_settop(L, at - 1);
 }
@@ -243,9 +148,9 @@ static bool read_item(lua_State *L, map *m, const places *at) {
 
 /* Read on in the input until the window is full, or it ends. */
 static void fill_window(lua_State *L, map *m, conc_pool *p, const places *is) {
-  while (m->window > 0 && m->flying < m->window) {
+  while (m->window > 0 && m->chunks.items < m->window) {
     int at = begin_chunk(L, m, is->fn);
-    lua_Integer most = m->window - m->flying;
+    lua_Integer most = m->window - m->chunks.items;
     for (lua_Integer k = 0; k < m->size && k < most; k++)
       if (!read_item(L, m, is))
         break;
@@ -292,7 +197,7 @@ static void fail_chunk(lua_State *L, conc_future *f, lua_Integer count) {
 
 /* Push the results of a chunk that is done, as the current ones, and its parts:
    futures and counts; returns how many items it did. */
-static lua_Integer take_results(lua_State *L, map *m, const chunk *c) {
+static lua_Integer take_results(lua_State *L, map *m, const lc_chunk *c) {
   int top = lua_gettop(L);
   lua_pushnil(L);
   lua_replace(L, up(ODD));
@@ -314,73 +219,29 @@ static lua_Integer take_results(lua_State *L, map *m, const chunk *c) {
 
 /* The parts of a chunk, from 'at' on to the top, take its place. */
 static void put_parts(lua_State *L, map *m, int at, lua_Integer base) {
-  chunk parts[2];
+  lc_chunk parts[2];
   int n = 0;
   for (; n < 2 && at < lua_gettop(L); n++, at += 2) {
     conc_future *f = (conc_future *)lc_testany(L, at);
     conc_retain(&f->obj);
-    parts[n] = (chunk){f, lua_tointeger(L, at + 1), base};
+    parts[n] = (lc_chunk){f, lua_tointeger(L, at + 1), base};
     base += parts[n].count;
   }
   while (n-- > 0)
-    put_chunk(m, &parts[n], true);
+    lc_chunks_put(&m->chunks, &parts[n], true);
 }
 
-/* None is left when somebody else has taken them, or has closed the map. */
-static bool watch_ready(const void *arg) {
-  return conc_watch_ready(arg) || conc_watch_left(arg) == 0;
-}
-
-static bool watch_prepare(void *arg, conc_waiter *w) {
-  w->word = conc_watch_word(arg);
-  w->expected = atomic_load(w->word);
-  return !watch_ready(arg);
-}
-
-static conc_future *watch_claim(void *arg, conc_worker *w) {
-  return conc_watch_claim(arg, w);
-}
-
-static apr_status_t await_watch(lua_State *L, conc_watch *w,
-                                conc_time deadline) {
-  lc_goal g = {.arg = w,
-               .ready = watch_ready,
-               .prepare = watch_prepare,
-               .claim = watch_claim};
-  return lc_await(L, &g, deadline);
-}
-
-/*
- * Wait until the next chunk to give is done; its place, or SIZE_MAX: look
- * again.  While this waits callbacks run, which may use this iterator or close
- * it: so what is waited for is kept (a watch by the userdata), and afterwards
- * the map may be another one.
- */
+/* Wait until the next chunk to give is done; as lc_chunks_await. */
 static size_t await_chunk(lua_State *L, map *m) {
-  size_t place = 0;
-  conc_watch *w = m->watch;
-  conc_future *f = w == NULL ? m->chunks[m->first].future : NULL;
-  if (w == NULL && conc_future_done(f))
-    return m->first;
-  if (w == NULL)
-    lc_push(L, &f->obj);
+  size_t place;
   conc_time deadline = m->patience != 0 ? m->patience : m->deadline;
-  apr_status_t st =
-    w == NULL ? lc_await_future(L, f, deadline) : await_watch(L, w, deadline);
-  if (st != APR_SUCCESS && m->patience != 0)
+  if (lc_chunks_await(L, &m->chunks, deadline, &place) == APR_SUCCESS)
+    return place;
+  if (m->patience != 0)
     lc_throw(L, "TimeoutError", "the next result is not ready in time");
-  if (st != APR_SUCCESS) {
-    abandon(m);
-    lc_throw(L, "TimeoutError", "the results of map are not ready in time");
-  }
-  if (m->n == 0 || m->watch != w)
-    return SIZE_MAX;
-  if (w == NULL)
-    return m->chunks[m->first].future == f ? m->first : SIZE_MAX;
-  if ((f = conc_watch_next(w, &place)) == NULL)
-    return SIZE_MAX;
-  conc_release(&f->obj); /* the chunk has one */
-  return place;
+  abandon(m);
+  lc_throw(L, "TimeoutError", "the results of map are not ready in time");
+  return SIZE_MAX;
 }
 
 /* Make the next chunk the current one; false: there is none. */
@@ -388,26 +249,26 @@ static bool next_chunk(lua_State *L, map *m) {
   conc_executor *ex = lc_testexecutor(L, up(EXECUTOR));
   if (ex != NULL && m->window > 0)
     fill_window(L, m, ex->pool, &(places){up(MAP), up(CALL), up(INPUT)});
-  if (m->n == 0 && m->failed) {
+  if (m->chunks.n == 0 && m->failed) {
     m->failed = false;
     lua_getiuservalue(L, up(MAP), 1);
     lua_error(L);
   }
   size_t place = SIZE_MAX;
   while (place == SIZE_MAX) {
-    if (m->n == 0)
+    if (m->chunks.n == 0)
       return false;
-    make_room(L, m); /* for its parts */
+    lc_chunks_reserve(L, &m->chunks); /* for its parts */
     place = await_chunk(L, m);
   }
-  chunk c = m->chunks[place];
+  lc_chunk c = m->chunks.list[place];
   lc_push(L, &c.future->obj); /* what is unpacked may use this iterator, too */
   int top = lua_gettop(L);
   m->k = m->count = 0;
   lua_Integer done = take_results(L, m, &c);
-  if (m->n == 0 || m->chunks[place].future != c.future)
-    return false;             /* closed, or given to somebody else */
-  (void)take_chunk(m, place); /* nothing raises from here on */
+  if (m->chunks.n == 0 || m->chunks.list[place].future != c.future)
+    return false; /* closed, or given to somebody else */
+  (void)lc_chunks_take(&m->chunks, place); /* nothing raises from here on */
   put_parts(L, m, top + 1, c.base + done);
   m->base = c.base;
   m->count = done;
@@ -581,10 +442,8 @@ static int start_map(lua_State *L, int flags) {
   map *m = push_map(L);
   lua_insert(L, 4); /* map, option, total */
   *m = settings;
-  if (unordered && conc_watch_new(&m->watch) != APR_SUCCESS)
-    return lc_fail(L, APR_ENOMEM);
   if (unordered)
-    keep_watch(L, 4, m->watch);
+    make_watch(L, m, 4);
   if (sequence)
     submit_sequence(L, m, p, 2, 3);
   else

@@ -31,7 +31,4 @@ enum { LC_MAP_BATCH = 1000000 };
  */
 conc_future *lc_map_push_chunk(lua_State *L, conc_pool *p, int at);
 
-/* Cancel a chunk and what it was split into. */
-void lc_map_abandon(conc_future *f);
-
 #endif

@@ -2,6 +2,7 @@
 
 #include "lua/failure.h"
 #include "lua/lmap.h"
+#include "lua/lmap_chunks.h"
 #include "lua/state.h"
 #include "lua/task.h"
 #include "lua/types.h"

@@ -39,32 +39,16 @@ int lc_failed(lua_State *L) {
   return 1;
 }
 
-static bool ready(const void *arg) {
-  const conc_watch *w = arg;
-  return conc_watch_ready(w) || conc_watch_left(w) == 0;
-}
-
-static bool prepare(void *arg, conc_waiter *w) {
-  w->word = conc_watch_word(arg);
-  w->expected = atomic_load(w->word);
-  return !ready(arg);
-}
-
-static conc_future *claim(void *arg, conc_worker *w) {
-  return conc_watch_claim(arg, w);
-}
-
 /*
  * w:next([timeout]): the position of one that is done and was not told yet;
  * nil: all were told; nil and "timeout"
  */
 static int next(lua_State *L) {
   conc_watch *w = check(L);
-  lc_goal g = {.arg = w, .ready = ready, .prepare = prepare, .claim = claim};
   size_t number;
   conc_time deadline = lc_deadline(L, 2, "timeout");
   lc_nomore(L, 2);
-  apr_status_t st = lc_await(L, &g, deadline);
+  apr_status_t st = lc_await_watch(L, w, deadline);
   if (st != APR_SUCCESS)
     return lc_outcome(L, st);
   conc_future *f = conc_watch_next(w, &number);
