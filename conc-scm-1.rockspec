@@ -113,6 +113,7 @@ local common = {
   "c/lua/larray_text.c",
   "c/lua/lbarrier.c",
   "c/lua/lc_args.c",
+  "c/lua/lc_blame.c",
   "c/lua/lc_box.c",
   "c/lua/lc_wait.c",
   "c/lua/lcancel.c",
@@ -216,6 +217,7 @@ local windows = {
   "c/sys/windows_watch.c",
 }
 local modules = {
+  ["conc.arguments"] = "lua/conc/arguments.lua",
   ["conc.authkey"] = "lua/conc/authkey.lua",
   ["conc.child"] = "lua/conc/child.lua",
   ["conc.connection"] = "lua/conc/connection.lua",

@@ -3,6 +3,8 @@
 -- works as before.
 
 local conc = require "conc"
+local futures = require "conc.futures"
+local multiprocessing = require "conc.multiprocessing"
 local queue = require "conc.queue"
 local threading = require "conc.threading"
 
@@ -335,5 +337,57 @@ describe("A time to wait", function()
       local t = threading.Thread {target = none}:start()
       assert.is_true(t:join(forever))
     end
+  end)
+end)
+
+-- Each on one line, as some of conc's functions in Lua stand before those in C.
+local co = coroutine.create(none)
+conc.submit(none):result() -- its executor stays
+local executor = futures.ThreadPoolExecutor(1)
+local group = futures.TaskGroup(executor)
+local pool = multiprocessing.ThreadPool(1)
+local MISTAKES = {
+  submit = function() return nil, conc.submit(1) end,
+  ["submit of what cannot cross"] = function() return nil, conc.submit(none, co) end,
+  map = function() return nil, conc.map(none, {}, {chunksize = 0}) end,
+  ["group:submit"] = function() return nil, group:submit(none, co) end,
+  ["group:submit_with"] = function() return nil, group:submit_with({no_such_option = 1}, none) end,
+  ["group:wait"] = function() return nil, group:wait(-1) end,
+  ["pool:apply"] = function() return nil, pool:apply(none, {co}) end,
+  ["pool:map"] = function() return nil, pool:map(none, {co}) end,
+  ["pool:imap"] = function() return nil, pool:imap(none, 1) end,
+  ThreadPool = function() return nil, multiprocessing.ThreadPool(1, 1) end,
+  RawValue = function() return nil, multiprocessing.RawValue "zz" end,
+  Dict = function() return nil, threading.Dict(1) end,
+  Client = function() return nil, multiprocessing.Client {address = "x", timeout = -1} end,
+  Timer = function() return nil, threading.Timer(1, none):join(-1) end,
+  wait = function() return nil, futures.wait(1) end,
+  excepthook = function() threading.excepthook = 1 end,
+  ["a method in C"] = function() return nil, executor:submit(1) end,
+  ["one from a coroutine"] = function() return nil, coroutine.wrap(conc.submit)(1) end,
+}
+
+describe("An error of misuse", function()
+  teardown(function()
+    executor:shutdown()
+    pool:terminate()
+    pool:join()
+  end)
+
+  for name, f in pairs(MISTAKES) do
+    it("names the line of the program: " .. name, function()
+      local ok, err = pcall(f)
+      local where = debug.getinfo(f, "S")
+      assert.is_false(ok)
+      assert.equal(("%s:%d: "):format(where.short_src, where.linedefined),
+        err:match "^[^\n]-:%d+: ", err)
+    end)
+  end
+
+  it("leaves out a number that is another one's", function()
+    assert.matches(": bad argument to 'RawValue' %(type: unknown typecode 'zz'%)$",
+      select(2, pcall(MISTAKES.RawValue)))
+    assert.matches(": bad argument #1 to 'submit' %(fn: function expected, got number%)$",
+      select(2, pcall(MISTAKES.submit)))
   end)
 end)

@@ -809,18 +809,19 @@ describe("Start methods", function()
       local mp = require "conc.multiprocessing"
       mp.set_start_method "forkserver"
       print(mp.get_start_method())
-      print(pcall(mp.set_start_method, "spawn"))
+      local function refused(...) print((select(2, pcall(...)):gsub("^.-:%d+: ", ""))) end
+      refused(mp.set_start_method, "spawn")
       mp.set_start_method("spawn", true)
       print(mp.get_start_method(true))
-      print(pcall(mp.set_start_method, "fork", true))
-      print(pcall(mp.get_context, "fork"))
+      refused(mp.set_start_method, "fork", true)
+      refused(mp.get_context, "fork")
       mp.Process{target = function()
         print(require "conc.multiprocessing".get_start_method(true))
       end}:start():join()
     ]]
-    assert.equal("forkserver\nfalse\tthe start method has been set before\nspawn\n"
-      .. "false\tbad argument #1 to 'set_start_method' (method: 'spawn' or 'forkserver' "
-      .. "expected, got 'fork')\nfalse\tbad argument #1 to 'get_context' (method: 'spawn' "
+    assert.equal("forkserver\nthe start method has been set before\nspawn\n"
+      .. "bad argument #1 to 'set_start_method' (method: 'spawn' or 'forkserver' "
+      .. "expected, got 'fork')\nbad argument #1 to 'get_context' (method: 'spawn' "
       .. "or 'forkserver' expected, got 'fork')\nspawn\n", text)
   end)
 

@@ -80,7 +80,7 @@ void lc_run_callbacks(lua_State *L, conc_future *f) {
 static void expect(lua_State *L, lc_state *S, conc_future *f) {
   apr_status_t st = APR_SUCCESS;
   if (S->self == NULL)
-    luaL_error(L, "conc: this state is closing");
+    lc_error(L, "conc: this state is closing");
   if (S->inbox == NULL)
     st = conc_inbox_new(&S->inbox, S->self);
   if (st == APR_SUCCESS)

@@ -169,7 +169,7 @@ static apr_status_t await(lua_State *L, arrival *a, conc_time deadline) {
 
 static int fail(lua_State *L, apr_status_t st) {
   if (st == CONC_MISUSE)
-    return luaL_error(L, "cannot wait for a barrier in its own action");
+    return lc_error(L, "cannot wait for a barrier in its own action");
   if (st == CONC_BROKEN)
     return lc_throw(L, "BrokenBarrierError", "the barrier is broken");
   if (APR_STATUS_IS_TIMEUP(st))

@@ -136,7 +136,12 @@ lc_state *lc_open(lua_State *L);
 
 /* ---- Arguments ---- */
 
-/* Raise "bad argument #arg to 'f' (name: what ...)". */
+/*
+ * Raise "bad argument #arg to 'f' (text)", as luaL_argerror, but as said under
+ * Errors.
+ */
+int lc_badarg(lua_State *L, int arg, const char *text);
+/* The same with the argument's name: "(name: what ...)". */
 int lc_argerror(lua_State *L, int arg, const char *name, const char *fmt, ...);
 
 /* No more than n arguments; raises. */
@@ -209,6 +214,13 @@ int lc_outcome(lua_State *L, apr_status_t st); /* nil, word */
 int lc_truth(lua_State *L, apr_status_t st);   /* false, word */
 
 /* ---- Errors ---- */
+
+/*
+ * As luaL_where and luaL_error, but the line is that of the program which called
+ * conc, also when there are conc's own functions in Lua between.
+ */
+void lc_where(lua_State *L);
+int lc_error(lua_State *L, const char *fmt, ...);
 
 /* Raise a conc.Error of that class. */
 int lc_throw(lua_State *L, const char *cls, const char *fmt, ...);

@@ -12,7 +12,7 @@ int lc_argerror(lua_State *L, int arg, const char *name, const char *fmt, ...) {
   lua_pushvfstring(L, fmt, ap);
   va_end(ap);
   lua_concat(L, 2);
-  return luaL_argerror(L, arg, lua_tostring(L, -1));
+  return lc_badarg(L, arg, lua_tostring(L, -1));
 }
 
 const char *lc_nameof(lua_State *L, int idx) {
@@ -34,7 +34,7 @@ static int wrong_type(lua_State *L, int arg, const char *name,
 void lc_nomore(lua_State *L, int n) {
   int got = lua_gettop(L);
   if (got > n)
-    luaL_argerror(L, n + 1, "surplus argument");
+    lc_badarg(L, n + 1, "surplus argument");
 }
 
 /* Is 'key' (on the top) one of the names? Its index, or -1. */
@@ -53,7 +53,7 @@ void lc_check_options(lua_State *L, int table, const char *const names[]) {
   while (lua_next(L, table)) {
     lua_pop(L, 1);
     if (name_index(L, names) < 0)
-      luaL_argerror(
+      lc_badarg(
         L, table,
         lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -1, NULL)));
   }

@@ -23,9 +23,11 @@ conc_obj *lc_testany(lua_State *L, int arg) {
 int lc_typeerror(lua_State *L, int arg, const conc_class *cls) {
   lc_box *b = lc_isbox(L, arg);
   if (b != NULL && lc_content(b) == NULL)
-    return luaL_argerror(
+    return lc_badarg(
       L, arg, lua_pushfstring(L, "%s expected, this one is closed", cls->name));
-  return luaL_typeerror(L, arg, cls->name);
+  return lc_badarg(
+    L, arg,
+    lua_pushfstring(L, "%s expected, got %s", cls->name, lc_nameof(L, arg)));
 }
 
 static int box_gc(lua_State *L) {

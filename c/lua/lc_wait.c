@@ -12,7 +12,7 @@
 conc_parker *lc_self(lua_State *L) {
   lc_state *S = lc_get(L);
   if (S->self == NULL)
-    luaL_error(L, "conc: this state is closing");
+    lc_error(L, "conc: this state is closing");
   if (lc_has_news(S))
     lc_attend(L, S);
   S->running = L;
@@ -114,11 +114,11 @@ int lc_fail(lua_State *L, apr_status_t st) {
     return lua_error(L);
   }
   if (st == CONC_EXHAUSTED && conc_heap_left())
-    return luaL_error(L, "shared memory is not to be had: this process was "
-                         "forked after conc had made it");
+    return lc_error(L, "shared memory is not to be had: this process was "
+                       "forked after conc had made it");
   if (st == CONC_EXHAUSTED)
     return lc_throw(L, "SharedMemoryError", "no shared memory left");
   if (word(st) != NULL)
-    return luaL_error(L, "%s", word(st));
-  return luaL_error(L, "%s", apr_strerror(st, text, sizeof text));
+    return lc_error(L, "%s", word(st));
+  return lc_error(L, "%s", apr_strerror(st, text, sizeof text));
 }

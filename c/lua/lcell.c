@@ -87,8 +87,7 @@ int lcell_get_lock(lua_State *L, conc_cells *c) {
                       ? conc_scells_lock(conc_scells_of(c), &lock)
                       : conc_cells_lock(c, &lock);
   if (st == CONC_MISUSE)
-    return luaL_error(L, "this %s was made with lock = false",
-                      c->obj.cls->name);
+    return lc_error(L, "this %s was made with lock = false", c->obj.cls->name);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
   lc_push(L, lock);
@@ -202,7 +201,7 @@ void lcell_push_char(lua_State *L, const conc_cell_type *type, uint64_t bits) {
 static lcell_batch *new_batch(lua_State *L, lua_Integer n) {
   if (n < 0 ||
       (lua_Unsigned)n > (SIZE_MAX - sizeof(lcell_batch)) / sizeof(uint64_t))
-    luaL_error(L, "conc: a sequence of length %I", (LUAI_UACINT)n);
+    lc_error(L, "conc: a sequence of length %I", (LUAI_UACINT)n);
   lcell_batch *b =
     lua_newuserdatauv(L, sizeof *b + (size_t)n * sizeof *b->bits, 0);
   b->n = (size_t)n;

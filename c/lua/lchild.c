@@ -115,7 +115,7 @@ static int run_child(lua_State *L) {
   lua_pushcfunction(L, luaopen_conc_core);
   lua_setfield(L, -2, "conc.core");
   if (receive(L, channel) != 1 || !lua_istable(L, -1))
-    return luaL_error(L, "conc: no job for this process");
+    return lc_error(L, "conc: no job for this process");
   int job = lua_gettop(L);
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
     set_package(L, job, fields[i]);

@@ -68,7 +68,7 @@ static int acquire_slowly(lua_State *L, conc_obj *c) {
     st = c_acquire(c, lc_self(L), deadline);
   while (lc_again(L, st));
   if (st == CONC_MISUSE)
-    return luaL_error(L, "cannot acquire an RLock that often");
+    return lc_error(L, "cannot acquire an RLock that often");
   return lc_acquired(L, st);
 }
 
@@ -97,8 +97,8 @@ static int condition_acquire(lua_State *L) {
 static int release(lua_State *L, conc_obj *c) {
   if (c_release(c, lc_self(L)) == APR_SUCCESS)
     return 0;
-  return luaL_error(L, "cannot release a lock that %s",
-                    c_locked(c) ? "another thread holds" : "is not held");
+  return lc_error(L, "cannot release a lock that %s",
+                  c_locked(c) ? "another thread holds" : "is not held");
 }
 
 /***
@@ -129,7 +129,7 @@ static int condition_locked(lua_State *L) {
 /* Waiting. */
 
 static int not_held(lua_State *L, const char *verb) {
-  return luaL_error(L, "cannot %s on an un-acquired lock", verb);
+  return lc_error(L, "cannot %s on an un-acquired lock", verb);
 }
 
 static apr_status_t await(lua_State *L, conc_obj *c, conc_time deadline) {

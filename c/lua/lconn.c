@@ -21,7 +21,7 @@
 static conc_conn *check(lua_State *L) {
   conc_conn *c = lc_check(L, 1, &conc_conn_class);
   if (atomic_load(&c->closed) != 0)
-    luaL_error(L, "the connection is closed");
+    lc_error(L, "the connection is closed");
   return c;
 }
 
@@ -30,8 +30,8 @@ static int outcome(lua_State *L, apr_status_t st) {
   if (st == CONC_MISUSE) /* by another thread, while we waited */
     st = CONC_CLOSED;
   if (st == CONC_CORRUPT)
-    return luaL_error(L, "corrupt message, or one that is too long: the "
-                         "connection has ended");
+    return lc_error(L, "corrupt message, or one that is too long: the "
+                       "connection has ended");
   return lc_outcome(L, st);
 }
 
@@ -53,8 +53,8 @@ static int send_value(lua_State *L) {
   lc_nomore(L, 2);
   conc_wire *w = lc_pack_wire(L, 2, 2, "value");
   if (w->nshared != 0)
-    return luaL_error(L, "value: a %s cannot go through a socket",
-                      w->shared[0]->obj.cls->name);
+    return lc_error(L, "value: a %s cannot go through a socket",
+                    w->shared[0]->obj.cls->name);
   apr_status_t st = send_frame(L, c, CONC_FRAME_VALUE, w);
   conc_wire_fini(w); /* nobody else would in a state that closes */
   return outcome(L, st);
@@ -103,8 +103,8 @@ static int await_frame(lua_State *L, conc_conn *c, conc_frame_kind kind,
   if (c->in.head[0] == kind)
     return 0;
   conc_conn_keep(c);
-  return luaL_error(L, "the next message is %s",
-                    other_call[kind == CONC_FRAME_VALUE]);
+  return lc_error(L, "the next message is %s",
+                  other_call[kind == CONC_FRAME_VALUE]);
 }
 
 /* The message that this thread has, to *w. */
@@ -117,7 +117,7 @@ static void take_frame(conc_conn *c, conc_wire *w) {
 
 static int push_value(lua_State *L, const conc_conn *c, const conc_wire *w) {
   if (lc_unpack_wire(L, w, c->trusted) != 1)
-    return luaL_error(L, "corrupt message");
+    return lc_error(L, "corrupt message");
   return 1;
 }
 
@@ -150,10 +150,10 @@ static int recv_bytes(lua_State *L) {
   take_frame(c, w);
   if (w->size > (uint64_t)most) {
     conc_conn_close(c, lc_self(L));
-    return luaL_error(L,
-                      "message of %I bytes, longer than maxlength: the "
-                      "connection is closed",
-                      (LUAI_UACINT)w->size);
+    return lc_error(L,
+                    "message of %I bytes, longer than maxlength: the "
+                    "connection is closed",
+                    (LUAI_UACINT)w->size);
   }
   lua_pushlstring(L, (const char *)w->data, w->size);
   conc_wire_fini(w);

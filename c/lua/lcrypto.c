@@ -9,7 +9,7 @@ static const conc_crypto *need(lua_State *L) {
   const conc_crypto *c;
   apr_status_t st = conc_crypto_get(&c);
   if (st == APR_EDSOOPEN)
-    luaL_error(L, "authkey: needs libsodium, which is not installed");
+    lc_error(L, "authkey: needs libsodium, which is not installed");
   else if (st != APR_SUCCESS)
     lc_fail(L, st);
   return c;

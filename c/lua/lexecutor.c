@@ -41,10 +41,10 @@ static int refused(lua_State *L, conc_pool *p, apr_status_t st) {
     return lua_error(L);
   }
   if (st == CONC_CLOSED)
-    return luaL_error(L, "cannot schedule new futures after shutdown");
+    return lc_error(L, "cannot schedule new futures after shutdown");
   if (st == CONC_MISUSE)
-    return luaL_error(L, "cannot start a thread: this process was forked "
-                         "after conc had started threads");
+    return lc_error(L, "cannot start a thread: this process was forked "
+                       "after conc had started threads");
   return lc_fail(L, st);
 }
 
@@ -119,6 +119,7 @@ void lc_open_task_options(lua_State *L) {
     lc_argerror(L, 2, "options", "table expected, got %s", lc_nameof(L, 2));
   luaL_checkstack(L, 6, NULL);
   lc_check_options(L, 2, names);
+  lc_function(L, 3, "fn");
   for (int i = 0; names[i] != NULL; i++)
     lua_getfield(L, 2, names[i]);
   lua_rotate(L, 3, 3);
@@ -139,7 +140,6 @@ static int submit_with(lua_State *L) {
   if (!lua_isnil(L, 4) && lua_type(L, 4) != LUA_TSTRING)
     lc_argerror(L, 2, "name", "string expected, got %s", lc_nameof(L, 4));
   lua_remove(L, 3);
-  lc_function(L, 4, "fn");
   conc_future *f = push_task(L, ex->pool, 2, 2);
   f->kind = LC_TASK_OPTIONS;
   lc_submit(L, ex->pool, f);
@@ -152,7 +152,7 @@ static int do_shutdown(lua_State *L, conc_pool *p, bool wait, bool cancel) {
   apr_status_t st = APR_SUCCESS;
   lc_state *S = lc_get(L);
   if (wait && S->pooled != NULL && S->pooled->pool == p)
-    return luaL_error(L, "cannot wait for an executor in a task of its own");
+    return lc_error(L, "cannot wait for an executor in a task of its own");
   conc_pool_shutdown(p, cancel);
   if (!wait || S->self == NULL)
     return 0;
@@ -301,7 +301,7 @@ static conc_executor *make(lua_State *L, conc_pool_conf *conf) {
   conc_executor *ex;
   apr_status_t st = conc_executor_new(&ex, lc_get(L)->root, conf);
   if (st == CONC_CLOSED)
-    luaL_error(L, "cannot make an executor: the state is closing");
+    lc_error(L, "cannot make an executor: the state is closing");
   if (st != APR_SUCCESS)
     lc_fail(L, st);
   return ex;
@@ -364,7 +364,7 @@ int lc_shared_executor(lua_State *L) {
     return 1;
   box->obj = conc_root_shared(S->root); /* somebody was faster */
   if (box->obj == NULL)
-    return luaL_error(L, "conc: this state is closing");
+    return lc_error(L, "conc: this state is closing");
   lua_pop(L, 1);
   return 1;
 }

@@ -74,7 +74,7 @@ static int release(lua_State *L, conc_obj *l) {
   apr_status_t st = is_local(l) ? conc_lock_release((conc_lock *)l)
                                 : conc_slock_release((conc_slock *)l);
   if (st != APR_SUCCESS)
-    return luaL_error(L, "cannot release a lock that is not held");
+    return lc_error(L, "cannot release a lock that is not held");
   return 0;
 }
 

@@ -19,7 +19,7 @@ static int call_star(lua_State *L) {
     n = lua_tointeger(L, -1);
   lua_settop(L, 2);
   if (n < 0 || n > 100000)
-    return luaL_error(L, "too many arguments");
+    return lc_error(L, "too many arguments");
   luaL_checkstack(L, (int)n + 4, "too many arguments");
   lua_insert(L, 1); /* item, function */
   for (lua_Integer i = 1; i <= n; i++)

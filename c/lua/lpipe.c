@@ -15,21 +15,21 @@
 static conc_spipe_end *check(lua_State *L) {
   const lc_box *b = lc_isbox(L, 1);
   if (b != NULL && b->obj == NULL)
-    luaL_error(L, "the connection is closed");
+    lc_error(L, "the connection is closed");
   return lc_check(L, 1, &conc_spipe_end_class.cls);
 }
 
 static conc_ring *check_in(lua_State *L) {
   conc_spipe_end *e = check(L);
   if (e->in == NULL)
-    luaL_error(L, "this connection only sends");
+    lc_error(L, "this connection only sends");
   return e->in;
 }
 
 static conc_ring *check_out(lua_State *L) {
   conc_spipe_end *e = check(L);
   if (e->out == NULL)
-    luaL_error(L, "this connection only receives");
+    lc_error(L, "this connection only receives");
   return e->out;
 }
 
@@ -60,7 +60,7 @@ static int send_bytes(lua_State *L) {
 
 static int no_item(lua_State *L, apr_status_t st, const char *next) {
   if (st == CONC_MISUSE)
-    return luaL_error(L, "the next message is %s", next);
+    return lc_error(L, "the next message is %s", next);
   return lc_cargo_outcome(L, st);
 }
 
@@ -103,10 +103,10 @@ static int recv_bytes(lua_State *L) {
   lua_Integer size = (lua_Integer)item.size;
   conc_item_fini(&item);
   close_box(lc_isbox(L, 1));
-  return luaL_error(L,
-                    "message of %I bytes, longer than maxlength: the "
-                    "connection is closed",
-                    (LUAI_UACINT)size);
+  return lc_error(L,
+                  "message of %I bytes, longer than maxlength: the "
+                  "connection is closed",
+                  (LUAI_UACINT)size);
 }
 
 /* c:recv_bytes_into(array [, offset [, timeout]]): bytes, or nil and a word */

@@ -17,7 +17,7 @@
 conc_brood *lc_brood(lua_State *L) {
   lc_state *S = lc_open(L);
   if (S->self == NULL)
-    luaL_error(L, "conc: this state is closing");
+    lc_error(L, "conc: this state is closing");
   conc_obj *o = conc_root_attached(S->root, conc_brood_new);
   if (o == NULL)
     lc_fail(L, APR_ENOMEM);
@@ -34,7 +34,7 @@ void lc_brood_close(lc_state *S, conc_parker *self, conc_time deadline,
 static conc_process *check(lua_State *L) {
   conc_process *p = lc_check(L, 1, &conc_process_class);
   if (conc_process_closed(p))
-    luaL_error(L, "the process object is closed");
+    lc_error(L, "the process object is closed");
   return p;
 }
 
@@ -274,25 +274,25 @@ static void ask_launch(lua_State *L, conc_process *p) {
 static int start_failed(lua_State *L, conc_process *p, apr_status_t st) {
   char text[120];
   if (st == CONC_MISUSE)
-    return luaL_error(L, "processes can only be started once");
+    return lc_error(L, "processes can only be started once");
   if (st == CONC_CLOSED)
-    return luaL_error(L, "cannot start a process: the state is closing");
+    return lc_error(L, "cannot start a process: the state is closing");
   if (st == APR_EOF)
-    return luaL_error(L, "cannot start a process: the fork server died");
+    return lc_error(L, "cannot start a process: the fork server died");
   if (APR_STATUS_IS_ENOMEM(st) || st == CONC_CANCELLED || st == CONC_EXHAUSTED)
     return lc_fail(L, st);
   push_name(L, p);
-  return luaL_error(L, "cannot start process '%s': %s", lua_tostring(L, -1),
-                    apr_strerror(st, text, sizeof text));
+  return lc_error(L, "cannot start process '%s': %s", lua_tostring(L, -1),
+                  apr_strerror(st, text, sizeof text));
 }
 
 /* p:start(): returns p */
 static int start(lua_State *L) {
   conc_process *p = check_only(L);
   if (p->foreign || atomic_load(&p->stage) != CONC_PROCESS_NEW)
-    return luaL_error(L, "processes can only be started once");
+    return lc_error(L, "processes can only be started once");
   if (own_daemon(L))
-    return luaL_error(L, "daemonic processes may not have children");
+    return lc_error(L, "daemonic processes may not have children");
   ask_launch(L, p);
   int at = lua_gettop(L) - 3; /* program, code, job, server's */
   push_name(L, p);
@@ -322,14 +322,14 @@ static int start(lua_State *L) {
 static conc_process *check_child(lua_State *L, const char *what) {
   conc_process *p = check(L);
   if (p->foreign)
-    luaL_error(L, "cannot %s a process that is no child", what);
+    lc_error(L, "cannot %s a process that is no child", what);
   if (atomic_load(&p->stage) == CONC_PROCESS_NEW)
-    luaL_error(L, "cannot %s a process before it is started", what);
+    lc_error(L, "cannot %s a process before it is started", what);
   if (conc_process_left(p))
-    luaL_error(L,
-               "cannot %s a child of the process that this one was forked "
-               "from",
-               what);
+    lc_error(L,
+             "cannot %s a child of the process that this one was forked "
+             "from",
+             what);
   return p;
 }
 
@@ -340,7 +340,7 @@ static int join(lua_State *L) {
   apr_status_t st;
   lc_nomore(L, 2);
   if (p->foreign && p->pid == conc_sys_pid())
-    return luaL_error(L, "cannot join the current process");
+    return lc_error(L, "cannot join the current process");
   if (!p->foreign)
     (void)check_child(L, "join");
   do
@@ -385,7 +385,7 @@ static int set_authkey(lua_State *L) {
   if (lua_type(L, 2) != LUA_TSTRING)
     lc_argerror(L, 2, "key", "string expected, got %s", lc_nameof(L, 2));
   if (!p->foreign || p->pid != conc_sys_pid())
-    return luaL_error(L, "cannot set the key of another process");
+    return lc_error(L, "cannot set the key of another process");
   push_authkey(L, "set");
   lua_pushvalue(L, 2);
   lua_call(L, 1, 0);
@@ -403,7 +403,7 @@ static int set_daemon(lua_State *L) {
   if (lua_type(L, 2) != LUA_TBOOLEAN)
     lc_argerror(L, 2, "daemon", "boolean expected, got %s", lc_nameof(L, 2));
   if (conc_process_set_daemon(p, lua_toboolean(L, 2)) != APR_SUCCESS)
-    return luaL_error(L, "cannot set daemon: the process was started");
+    return lc_error(L, "cannot set daemon: the process was started");
   return 0;
 }
 
@@ -490,7 +490,7 @@ static int close_process(lua_State *L) {
   conc_process *p = lc_check(L, 1, &conc_process_class);
   lc_nomore(L, 2); /* __close has the error as well */
   if (p->foreign || conc_process_close(p) != APR_SUCCESS)
-    return luaL_error(L, "cannot close a process while it runs");
+    return lc_error(L, "cannot close a process while it runs");
   return 0;
 }
 

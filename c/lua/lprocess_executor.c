@@ -48,7 +48,6 @@ static int submit_with(lua_State *L) {
     lc_argerror(L, 2, "name", "string expected, got %s", lc_nameof(L, 4));
   const char *name = lua_tolstring(L, 4, &len);
   post.len = len > CONC_SLOW_NAME ? CONC_SLOW_NAME : (uint32_t)len;
-  lc_function(L, 5, "fn");
   lc_packing what = {.first = 5, .last = lua_gettop(L), .name = "fn"};
   conc_future *f = lc_newfuture(L);
   lc_pack_options(L, &what, &post, name, f);
@@ -183,7 +182,7 @@ static void check_daemon(lua_State *L) {
   if (self != NULL)
     conc_release(&self->obj);
   if (daemon)
-    luaL_error(L, "daemonic processes may not have children");
+    lc_error(L, "daemonic processes may not have children");
 }
 
 static conc_obj *make(lua_State *L, conc_pool_conf *conf, const char *prefix) {
@@ -197,7 +196,7 @@ static conc_obj *make(lua_State *L, conc_pool_conf *conf, const char *prefix) {
   conf->env = conc_retain(lc_get(L)->env);
   apr_status_t st = conc_executor_new(&ex, lc_get(L)->root, conf);
   if (st == CONC_CLOSED)
-    luaL_error(L, "cannot make an executor: the state is closing");
+    lc_error(L, "cannot make an executor: the state is closing");
   if (st != APR_SUCCESS)
     lc_fail(L, st);
   return &ex->obj;

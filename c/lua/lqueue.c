@@ -259,7 +259,7 @@ static int task_done(lua_State *L) {
   conc_queue *q = check_tracked(L);
   lc_nomore(L, 1);
   if (conc_queue_task_done(q) != APR_SUCCESS)
-    return luaL_error(L, "task_done was called more often than put");
+    return lc_error(L, "task_done was called more often than put");
   return 0;
 }
 

@@ -45,7 +45,7 @@ static int acquire_slowly(lua_State *L, conc_obj *l) {
     st = acquire(l, lc_self(L), deadline);
   while (lc_again(L, st));
   if (st == CONC_MISUSE)
-    return luaL_error(L, "cannot acquire an RLock that often");
+    return lc_error(L, "cannot acquire an RLock that often");
   return lc_acquired(L, st);
 }
 
@@ -79,9 +79,9 @@ static int release(lua_State *L, conc_obj *l) {
                                 : conc_srlock_release((conc_srlock *)l, self);
   if (st == APR_SUCCESS)
     return 0;
-  return luaL_error(L, locked(l)
-                         ? "cannot release an RLock that another thread holds"
-                         : "cannot release an RLock that is not held");
+  return lc_error(L, locked(l)
+                       ? "cannot release an RLock that another thread holds"
+                       : "cannot release an RLock that is not held");
 }
 
 /***

@@ -142,7 +142,7 @@ static void check_keys(lua_State *L, lua_Integer n) {
     bool timeout = lua_type(L, -2) == LUA_TSTRING &&
                    strcmp(lua_tostring(L, -2), "timeout") == 0;
     if (!timeout && (i < 1 || i > n))
-      luaL_argerror(
+      lc_badarg(
         L, 1,
         lua_pushfstring(L, "unknown option '%s'", luaL_tolstring(L, -2, NULL)));
   }
@@ -164,7 +164,7 @@ static conc_time check_timeout(lua_State *L, size_t n) {
   lua_pushliteral(L, "timeout");
   int type = lua_rawget(L, 1);
   if (n == 0 && type == LUA_TNIL)
-    luaL_argerror(L, 1, "no case and no timeout: this would not end");
+    lc_badarg(L, 1, "no case and no timeout: this would not end");
   return lc_deadline(L, 2, "timeout");
 }
 
@@ -295,7 +295,7 @@ int lc_select(lua_State *L) {
   lc_nomore(L, 1);
   lua_Unsigned n = lua_rawlen(L, 1);
   if (n > INT16_MAX)
-    return luaL_argerror(L, 1, "too many cases");
+    return lc_badarg(L, 1, "too many cases");
   check_keys(L, (lua_Integer)n);
   c.s.n = (size_t)n;
   conc_time deadline = check_timeout(L, c.s.n);

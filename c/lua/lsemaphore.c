@@ -91,12 +91,12 @@ static int semaphore_acquire(lua_State *L) {
 static int release(lua_State *L, conc_obj *s, uint32_t n) {
   if (s_release(s, n) == APR_SUCCESS)
     return 0;
-  return luaL_error(L,
-                    is_bounded(s)
-                      ? "cannot release a BoundedSemaphore above its initial "
-                        "value %d"
-                      : "cannot release a Semaphore above %d",
-                    (int)most_of(s));
+  return lc_error(L,
+                  is_bounded(s)
+                    ? "cannot release a BoundedSemaphore above its initial "
+                      "value %d"
+                    : "cannot release a Semaphore above %d",
+                  (int)most_of(s));
 }
 
 /***

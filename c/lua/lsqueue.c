@@ -89,7 +89,7 @@ static int next_item(lua_State *L) {
   conc_item item;
   conc_squeue *q = (conc_squeue *)lc_testany(L, lua_upvalueindex(2));
   if (q == NULL)
-    return luaL_error(L, "the queue is closed");
+    return lc_error(L, "the queue is closed");
   apr_status_t st = take(L, q, &item, CONC_FOREVER);
   if (st == APR_SUCCESS)
     return lc_cargo_push(L, &item);
@@ -139,7 +139,7 @@ static int task_done(lua_State *L) {
   conc_squeue *q = check_tracked(L);
   lc_nomore(L, 1);
   if (conc_squeue_task_done(q) != APR_SUCCESS)
-    return luaL_error(L, "task_done was called more often than put");
+    return lc_error(L, "task_done was called more often than put");
   return 0;
 }
 

@@ -136,12 +136,12 @@ static void take_hook(lua_State *L, conc_thread *t) {
 
 static int start_failed(lua_State *L, conc_thread *t, apr_status_t st) {
   if (st == CONC_MISUSE && atomic_load(&t->stage) != CONC_THREAD_NEW)
-    return luaL_error(L, "threads can only be started once");
+    return lc_error(L, "threads can only be started once");
   if (st == CONC_MISUSE)
-    return luaL_error(L, "cannot start a thread: this process was forked "
-                         "after conc had started threads");
+    return lc_error(L, "cannot start a thread: this process was forked "
+                       "after conc had started threads");
   if (st == CONC_CLOSED)
-    return luaL_error(L, "cannot start a thread: the state is closing");
+    return lc_error(L, "cannot start a thread: the state is closing");
   return lc_fail(L, st);
 }
 
@@ -150,7 +150,7 @@ static int start(lua_State *L) {
   conc_thread *t = check(L);
   lc_nomore(L, 1);
   if (t->foreign || atomic_load(&t->stage) != CONC_THREAD_NEW)
-    return luaL_error(L, "threads can only be started once");
+    return lc_error(L, "threads can only be started once");
   take_hook(L, t);
   lc_remember(L, 1); /* enumerate and the like give this userdata */
   apr_status_t st = conc_thread_start(t);
@@ -167,14 +167,14 @@ static int join(lua_State *L) {
   apr_status_t st;
   lc_nomore(L, 2);
   if (t == lc_get(L)->thread)
-    return luaL_error(L, "cannot join the current thread");
+    return lc_error(L, "cannot join the current thread");
   if (t->foreign)
-    return luaL_error(L, "cannot join a thread that conc did not start");
+    return lc_error(L, "cannot join a thread that conc did not start");
   if (atomic_load(&t->stage) == CONC_THREAD_NEW)
-    return luaL_error(L, "cannot join a thread before it is started");
+    return lc_error(L, "cannot join a thread before it is started");
   if (conc_thread_alive(t) && conc_root_forked(t->root))
-    return luaL_error(L, "cannot join a thread of the process that this one "
-                         "was forked from");
+    return lc_error(L, "cannot join a thread of the process that this one "
+                       "was forked from");
   do
     st = conc_thread_join(t, lc_self(L), deadline);
   while (lc_again(L, st));
@@ -215,7 +215,7 @@ static int set_daemon(lua_State *L) {
   if (lua_type(L, 2) != LUA_TBOOLEAN)
     lc_argerror(L, 2, "daemon", "boolean expected, got %s", lc_nameof(L, 2));
   if (conc_thread_set_daemon(t, lua_toboolean(L, 2)) != APR_SUCCESS)
-    return luaL_error(L, "cannot set daemon: the thread was started");
+    return lc_error(L, "cannot set daemon: the thread was started");
   return 0;
 }
 

@@ -92,9 +92,9 @@ static void make(lua_State *L, int i, conc_case *c) {
   else if (o == NULL && descriptor(L, idx, &fd))
     lua_pop(L, 1), conc_case_handle(c, (conc_handle)fd);
   else
-    luaL_argerror(L, 1,
-                  lua_pushfstring(L, "list: cannot wait for a %s (at %d)",
-                                  lc_nameof(L, idx), i));
+    lc_badarg(L, 1,
+              lua_pushfstring(L, "list: cannot wait for a %s (at %d)",
+                              lc_nameof(L, idx), i));
 }
 
 /* wait(list [, timeout]): a sequence of those that are ready */
@@ -105,7 +105,7 @@ static int wait_for(lua_State *L) {
   lua_settop(L, 2);
   size_t n = (size_t)lua_rawlen(L, 1);
   if (n > INT16_MAX)
-    return luaL_argerror(L, 1, "list: too long");
+    return lc_badarg(L, 1, "list: too long");
   char *block =
     lua_newuserdatauv(L, n * (sizeof(conc_case) + sizeof(conc_waiter)) + 1, 0);
   conc_selection s = {.cases = (conc_case *)(void *)block, .n = n};

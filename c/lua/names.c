@@ -240,8 +240,8 @@ static void push_module(lua_State *L, const char *name, const char *end) {
   int type = lua_getglobal(L, "require");
   lua_pushlstring(L, name, (size_t)(end - name));
   if (type != LUA_TFUNCTION)
-    luaL_error(L, "cannot receive module '%s': this state has no require",
-               lua_tostring(L, -1));
+    lc_error(L, "cannot receive module '%s': this state has no require",
+             lua_tostring(L, -1));
   lua_call(L, 1, 1);
 }
 
@@ -256,10 +256,10 @@ void lc_pushnamed(lua_State *L, const char *name, size_t len) {
   if (!follow(L, end, all)) {
     lua_pushlstring(L, name + method, (size_t)(end - name) - method);
     if (method)
-      luaL_error(L, "cannot receive a method of class '%s': there is none",
-                 lua_tostring(L, -1));
-    luaL_error(L, "cannot receive a value of module '%s': it has no such field",
+      lc_error(L, "cannot receive a method of class '%s': there is none",
                lua_tostring(L, -1));
+    lc_error(L, "cannot receive a value of module '%s': it has no such field",
+             lua_tostring(L, -1));
   }
 }
 
@@ -390,8 +390,8 @@ void lc_pushregistered(lua_State *L, const char *name, size_t len) {
   lua_pushlstring(L, name, len);
   if (lua_rawget(L, -2) != LUA_TTABLE) {
     lua_pushlstring(L, name, len);
-    luaL_error(L, "cannot receive an object of class '%s': not registered here",
-               lua_tostring(L, -1));
+    lc_error(L, "cannot receive an object of class '%s': not registered here",
+             lua_tostring(L, -1));
   }
   lua_remove(L, -2);
 }

@@ -44,7 +44,7 @@ static int no_pack(lua_State *L, const lc_packer *pk, const lc_packing *r,
                    int i) {
   if (pk->nomem)
     return lc_fail(L, APR_ENOMEM);
-  return luaL_error(L, "%s%s", label(L, r, i), pk->error);
+  return lc_error(L, "%s%s", label(L, r, i), pk->error);
 }
 
 /* Lend the string at 'i', if it is one and large enough. */

@@ -15,7 +15,7 @@
 int lc_badcase(lua_State *L, int number, const char *fmt, ...) {
   va_list ap;
   va_start(ap, fmt);
-  luaL_where(L, 1);
+  lc_where(L);
   lua_pushfstring(L, "bad case %d: ", number);
   lua_pushvfstring(L, fmt, ap);
   va_end(ap);

@@ -62,6 +62,8 @@ int lc_exposed(lua_State *L);          /* exposed(fn, ...) */
 int lc_select(lua_State *L);           /* select{case, ..., timeout =} */
 int lc_dump(lua_State *L);             /* dump() */
 int lc_detect_deadlocks(lua_State *L); /* detect_deadlocks([on [, patience]]) */
+int lc_own_chunks(lua_State *L);       /* own(prefix) */
+int lc_raise(lua_State *L);            /* raise(text) */
 /* Push a new pending Future. */
 struct conc_future *lc_newfuture(lua_State *L);
 /* Push a new Promise of that future. */

@@ -20,11 +20,10 @@ conc_wire *lc_newwire(lua_State *L) {
 int lc_wire_fail(lua_State *L, apr_status_t st, const conc_class *what,
                  const char *name) {
   if (st == CONC_MISUSE && what == &conc_blob_class)
-    return luaL_error(L, "%s: classes nested too deeply", name);
+    return lc_error(L, "%s: classes nested too deeply", name);
   if (st == CONC_MISUSE)
-    return luaL_error(L,
-                      "%s: a class holds a %s, which cannot leave the process",
-                      name, what->name);
+    return lc_error(L, "%s: a class holds a %s, which cannot leave the process",
+                    name, what->name);
   return lc_fail(L, st);
 }
 
@@ -53,9 +52,9 @@ int lc_unpack_wire(lua_State *L, const conc_wire *w, bool trusted) {
   conc_msg m;
   apr_status_t st = conc_wire_decode(&m, w, trusted);
   if (st == APR_EINVAL)
-    return luaL_error(L, "corrupt message");
+    return lc_error(L, "corrupt message");
   if (APR_STATUS_IS_EACCES(st))
-    return luaL_error(L, LC_NOT_PLAIN);
+    return lc_error(L, LC_NOT_PLAIN);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
   if (trusted)

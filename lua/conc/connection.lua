@@ -1,5 +1,6 @@
 --- Connections between programs: Listener and Client.
 
+local arguments = require "conc.arguments"
 local core = require "conc.core"
 
 local connection = {}
@@ -15,30 +16,16 @@ local PATIENCE = 10
 
 -- Checks -------------------------------------------------------------------
 
-local function bad(name, fn, expected, value, level)
-  error(("bad argument #1 to '%s' (%s: %s expected, got %s)")
-    :format(fn, name, expected, type(value)), level + 1)
-end
-
 local function check(fn, options, known)
   if type(options) == "string" then options = {address = options} end
   if type(options) ~= "table" then
-    error(("bad argument #1 to '%s' (table or address expected, got %s)")
-      :format(fn, type(options)), 3)
+    arguments.bad(1, fn, "table or address expected, got " .. arguments.kind(options))
   end
-  for name in pairs(options) do
-    if not known[name] then
-      error(("bad argument #1 to '%s' (unknown option '%s')")
-        :format(fn, tostring(name)), 3)
-    end
-  end
-  for name, kind in pairs(known) do
-    local value = options[name]
-    if value ~= nil and type(value) ~= kind then bad(name, fn, kind, value, 3) end
-  end
+  arguments.known(1, fn, options, known)
+  for name, kind in pairs(known) do arguments.opt(1, fn, name, kind, options[name]) end
   local most = options.max_message
   if most and (math.type(most) ~= "integer" or most < 0) then
-    bad("max_message", fn, "integer >= 0", most, 3)
+    arguments.expected(1, fn, "max_message", "integer >= 0", most)
   end
   return options
 end
@@ -49,8 +36,7 @@ local windows = package.config:sub(1, 1) == "\\"
 local function resolve(fn, options)
   local address, family = options.address, options.family
   if family and family ~= "AF_UNIX" and family ~= "AF_INET" then
-    error(("bad argument #1 to '%s' (family: 'AF_UNIX' or 'AF_INET' expected, "
-      .. "got '%s')"):format(fn, family), 3)
+    arguments.bad(1, fn, ("family: 'AF_UNIX' or 'AF_INET' expected, got '%s'"):format(family))
   end
   if address == nil then
     if family == "AF_INET" or (windows and not family) then return nil, "localhost", 0 end
@@ -64,8 +50,7 @@ local function resolve(fn, options)
   end
   port = math.tointeger(tonumber(port))
   if not port or port > 65535 then
-    error(("bad argument #1 to '%s' (address: 'host:port' expected, got '%s')")
-      :format(fn, address), 3)
+    arguments.bad(1, fn, ("address: 'host:port' expected, got '%s'"):format(address))
   end
   return nil, host, port
 end
@@ -158,8 +143,8 @@ function connection.Listener(options)
   if options.authkey then core.crypto.usable() end
   local listener, why = core.listen(path, host, port, options.backlog)
   if not listener then
-    error(("cannot listen on %s: %s")
-      :format(path or ("%s:%d"):format(host, port), why), 2)
+    core.raise(("cannot listen on %s: %s")
+      :format(path or ("%s:%d"):format(host, port), why))
   end
   return setmetatable({
     listener = listener,
@@ -219,12 +204,12 @@ local CLIENT = {
 -- a Connection.
 function connection.Client(options)
   options = check("Client", options, CLIENT)
-  if options.address == nil then bad("address", "Client", "string", nil, 2) end
+  arguments.type(1, "Client", "address", "string", options.address)
   local path, host, port = resolve("Client", options)
   local conn, why = core.connect(path, host, port, options.timeout,
     options.trusted or false, first_limit(options))
   if not conn then
-    error(("cannot connect to %s: %s"):format(options.address, why), 2)
+    core.raise(("cannot connect to %s: %s"):format(options.address, why))
   end
   return prove(conn, options, connection.answer_challenge)
 end

@@ -2,6 +2,7 @@
 --
 -- @module conc.futures
 
+local arguments = require "conc.arguments"
 local core = require "conc.core"
 local group = require "conc.group"
 
@@ -11,7 +12,7 @@ local group_error = group.error
 -- `futures.Future.result(f)`.
 local Future = setmetatable(core.Future, {
   __call = function()
-    error("a Future is made by submit, or by a Promise", 2)
+    core.raise("a Future is made by submit, or by a Promise")
   end,
   __name = "Future",
 })
@@ -29,32 +30,23 @@ local futures = {
 
 -- Arguments ----------------------------------------------------------------
 
--- For a helper of a public function: blames the caller of that.
-local function argument_error(call, n, text, level)
-  error(("bad argument #%d to '%s' (%s)"):format(n, call, text), level or 4)
-end
-
-local function name_of(v)
-  local mt = getmetatable(v)
-  local name = type(mt) == "table" and mt.__name
-  return type(name) == "string" and name or type(v)
-end
-
 local function is_future(v)
-  return type(v) == "userdata" and name_of(v) == "Future"
+  return type(v) == "userdata" and arguments.kind(v) == "Future"
+end
+
+local function check_future(call, fs, i)
+  if not is_future(fs[i]) then
+    arguments.expected(1, call, ("fs[%d]"):format(i), "Future", fs[i])
+  end
 end
 
 -- The futures of a sequence, or those that are the keys of a table, each once.
 local function collect(call, fs)
-  if type(fs) ~= "table" then
-    argument_error(call, 1, "fs: table expected, got " .. name_of(fs))
-  end
+  arguments.type(1, call, "fs", "table", fs)
   local list, seen, n = {}, {}, #fs
   for i = 1, n do
+    check_future(call, fs, i)
     local f = fs[i]
-    if not is_future(f) then
-      argument_error(call, 1, ("fs[%d]: Future expected, got %s"):format(i, name_of(f)))
-    end
     if not seen[f] then
       seen[f] = true
       list[#list + 1] = f
@@ -64,7 +56,7 @@ local function collect(call, fs)
     if n == 0 and is_future(key) then
       list[#list + 1] = key
     elseif math.type(key) ~= "integer" or key < 1 or key > n then
-      argument_error(call, 1, "fs: a sequence of futures, or a table keyed by futures, expected")
+      arguments.bad(1, call, "fs: a sequence of futures, or a table keyed by futures, expected")
     end
   end
   return list
@@ -72,13 +64,8 @@ end
 
 -- Seconds from now as a time on the monotonic clock; nil is for ever.
 local function deadline_of(call, timeout)
-  if timeout == nil then return math.huge end
-  local wrong = type(timeout) ~= "number"
-      and "number of seconds expected, got " .. name_of(timeout)
-    or timeout ~= timeout and "must not be NaN"
-    or timeout < 0 and "must not be negative"
-  if wrong then argument_error(call, 2, "timeout: " .. wrong) end
-  return core.time() + timeout
+  arguments.timeout(2, call, "timeout", timeout)
+  return timeout == nil and math.huge or core.time() + timeout
 end
 
 -- Waiting ------------------------------------------------------------------
@@ -106,9 +93,7 @@ end
 --   print(urls[future], pcall(future.result, future))
 -- end
 function futures.as_completed(fs, timeout, ...)
-  if select("#", ...) > 0 then
-    error("bad argument #3 to 'as_completed' (surplus argument)", 2)
-  end
+  arguments.no_more(3, "as_completed", ...)
   local list = collect("as_completed", fs)
   local deadline = deadline_of("as_completed", timeout)
   local watch, left, all = core.watch(list), #list, #list
@@ -152,20 +137,15 @@ end
 local options = {fs = true, timeout = true, return_when = true}
 
 local function open_options(t)
-  for name in next, t do
-    if not options[name] then
-      error(("bad argument #1 to 'wait' (unknown option '%s')"):format(name), 3)
-    end
-  end
+  arguments.known(1, "wait", t, options)
   return t.fs, t.timeout, t.return_when
 end
 
 local function check_return_when(return_when)
   if return_when == nil then return "ALL_COMPLETED" end
-  if type(return_when) ~= "string" then
-    argument_error("wait", 3, "return_when: string expected, got " .. name_of(return_when))
-  elseif not wait_until[return_when] then
-    argument_error("wait", 3, ("return_when: 'ALL_COMPLETED', 'FIRST_COMPLETED' or "
+  arguments.type(3, "wait", "return_when", "string", return_when)
+  if not wait_until[return_when] then
+    arguments.bad(3, "wait", ("return_when: 'ALL_COMPLETED', 'FIRST_COMPLETED' or "
       .. "'FIRST_EXCEPTION' expected, got '%s'"):format(return_when))
   end
   return return_when
@@ -182,9 +162,7 @@ end
 -- @usage local done, not_done = futures.wait(fs, 1.5)
 -- futures.wait{fs = fs, return_when = "FIRST_COMPLETED"}
 function futures.wait(fs, timeout, return_when, ...)
-  if select("#", ...) > 0 then
-    error("bad argument #4 to 'wait' (surplus argument)", 2)
-  end
+  arguments.no_more(4, "wait", ...)
   if type(fs) == "table" and fs.fs ~= nil and timeout == nil and return_when == nil then
     fs, timeout, return_when = open_options(fs)
   end
@@ -199,15 +177,9 @@ end
 -- Combining ------------------------------------------------------------------
 
 local function check_sequence(call, fs, ...)
-  if select("#", ...) > 0 then argument_error(call, 2, "surplus argument") end
-  if type(fs) ~= "table" then
-    argument_error(call, 1, "fs: table expected, got " .. name_of(fs))
-  end
-  for i = 1, #fs do
-    if not is_future(fs[i]) then
-      argument_error(call, 1, ("fs[%d]: Future expected, got %s"):format(i, name_of(fs[i])))
-    end
-  end
+  arguments.no_more(2, call, ...)
+  arguments.type(1, call, "fs", "table", fs)
+  for i = 1, #fs do check_future(call, fs, i) end
 end
 
 --- A future of the results of several.
@@ -242,7 +214,7 @@ end
 -- @usage local fastest = futures.any{ex:submit(ask, a), ex:submit(ask, b)}
 function futures.any(fs, ...)
   check_sequence("any", fs, ...)
-  if #fs == 0 then argument_error("any", 1, "fs: must not be empty", 3) end
+  if #fs == 0 then arguments.bad(1, "any", "fs: must not be empty") end
   local promise, errors, left = core.Promise(), {}, #fs
   local any = promise:future()
   for i = 1, #fs do

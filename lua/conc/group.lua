@@ -2,6 +2,7 @@
 --
 -- @module conc.group
 
+local arguments = require "conc.arguments"
 local core = require "conc.core"
 
 local TaskGroup = {}
@@ -11,56 +12,21 @@ TaskGroup.__name = "TaskGroup"
 local policies = {all = true, first = true, collect = true}
 local names = {executor = true, policy = true, timeout = true}
 
--- Blames the caller of the public function 'call'; 'level' is that of a helper
--- of it.
-local function bad(call, n, text, level)
-  error(("bad argument #%d to '%s' (%s)"):format(n, call, text), (level or 3) + 1)
-end
-
-local function check_timeout(call, n, timeout, level)
-  if timeout == nil then return end
-  if type(timeout) ~= "number" then
-    bad(call, n, "timeout: number of seconds expected, got " .. type(timeout), level)
-  elseif timeout ~= timeout or timeout < 0 then
-    bad(call, n, "timeout: must not be negative or NaN", level)
-  end
-end
-
 local function check_options(n, options)
   if options == nil then return {} end
-  if type(options) ~= "table" then
-    bad("TaskGroup", n, "options: table expected, got " .. type(options))
-  end
-  for name in next, options do
-    if not names[name] then bad("TaskGroup", n, ("unknown option '%s'"):format(tostring(name))) end
-  end
+  arguments.type(n, "TaskGroup", "options", "table", options)
+  arguments.known(n, "TaskGroup", options, names)
   if options.policy ~= nil and not policies[options.policy] then
-    bad("TaskGroup", n, ("policy: 'all', 'first' or 'collect' expected, got '%s'")
+    arguments.bad(n, "TaskGroup", ("policy: 'all', 'first' or 'collect' expected, got '%s'")
       :format(tostring(options.policy)))
   end
-  check_timeout("TaskGroup", n, options.timeout, 4)
+  arguments.timeout(n, "TaskGroup", "timeout", options.timeout)
   return options
 end
 
--- What every method checks: itself, and that none comes behind its 'n' arguments.
-local function check(call, self, n, ...)
-  if getmetatable(self) ~= TaskGroup then
-    bad(call, 1, "TaskGroup expected, got " .. type(self))
-  elseif select("#", ...) > 0 then
-    bad(call, n + 1, "surplus argument")
-  end
-end
-
-local function check_fn(call, n, fn)
-  if type(fn) == "function" then return end
-  local mt = getmetatable(fn)
-  if type(mt) ~= "table" or not mt.__call then
-    bad(call, n, "fn: function expected, got " .. type(fn))
-  end
-end
-
-local function check_open(self)
-  if self.left then error("cannot submit to a TaskGroup after its scope", 3) end
+local function check_open(self, call)
+  arguments.self(call, TaskGroup, self)
+  if self.left then core.raise("cannot submit to a TaskGroup after its scope") end
 end
 
 -- Something that takes tasks; a table without methods holds options.
@@ -94,15 +60,15 @@ end
 --   for _, url in ipairs(urls) do g:submit(fetch, url) end
 -- end -- all are done; raises a TaskGroupError if one failed
 local function new(executor, options, ...)
-  if select("#", ...) > 0 then bad("TaskGroup", 3, "surplus argument", 2) end
+  arguments.no_more(3, "TaskGroup", ...)
   if executor ~= nil and not is_executor(executor) then
     if type(executor) ~= "table" or options ~= nil then
-      bad("TaskGroup", 1, "executor expected, got " .. type(executor), 2)
+      arguments.bad(1, "TaskGroup", "executor expected, got " .. arguments.kind(executor))
     end
     options = check_options(1, executor)
     executor = options.executor
     if executor ~= nil and not is_executor(executor) then
-      bad("TaskGroup", 1, "executor: executor expected, got " .. type(executor), 2)
+      arguments.expected(1, "TaskGroup", "executor", "executor", executor)
     end
   else
     options = check_options(2, options)
@@ -117,33 +83,30 @@ local function new(executor, options, ...)
   }, TaskGroup)
 end
 
+local function add(self, future)
+  self.members:add(future)
+  self.tasks = self.tasks + 1
+  return future
+end
+
 --- Submit a task: `g:submit(fn, ...)`.
 -- @treturn Future of the task; cancelled at once if the group was
 -- @raise when the scope of the group was left
 function TaskGroup:submit(fn, ...)
-  check("submit", self)
-  check_fn("submit", 1, fn)
-  check_open(self)
-  local future = self.executor:submit(fn, ...)
-  self.members:add(future)
-  self.tasks = self.tasks + 1
-  return future
+  check_open(self, "submit")
+  return add(self, self.executor:submit(fn, ...))
 end
 
 --- The same with options, as `ex:submit_with`.
 function TaskGroup:submit_with(options, fn, ...)
-  check("submit_with", self)
-  check_fn("submit_with", 2, fn)
-  check_open(self)
-  local future = self.executor:submit_with(options, fn, ...)
-  self.members:add(future)
-  self.tasks = self.tasks + 1
-  return future
+  check_open(self, "submit_with")
+  return add(self, self.executor:submit_with(options, fn, ...))
 end
 
 --- Cancel all tasks, also those that run and those that are submitted later.
 function TaskGroup:cancel(...)
-  check("cancel", self, 0, ...)
+  arguments.self("cancel", TaskGroup, self)
+  arguments.no_more(1, "cancel", ...)
   self.members:cancel()
 end
 
@@ -177,8 +140,9 @@ end
 -- @raise a `conc.Error` of class TaskGroupError with all `errors`; of class
 -- TimeoutError when the group's own time was over
 function TaskGroup:wait(timeout, ...)
-  check("wait", self, 1, ...)
-  check_timeout("wait", 1, timeout)
+  arguments.self("wait", TaskGroup, self)
+  arguments.no_more(2, "wait", ...)
+  arguments.timeout(1, "wait", "timeout", timeout)
   local done, word = self.members:wait(timeout)
   if not done then return done, word end
   raise(self)
@@ -197,7 +161,7 @@ local function wait_all(self)
 end
 
 function TaskGroup:__close(err)
-  check("__close", self)
+  arguments.self("__close", TaskGroup, self)
   self.left = true
   if err ~= nil then self.members:cancel() end
   wait_all(self)

@@ -1,6 +1,7 @@
 --- Which program runs child processes: an interpreter of Lua 5.4 that can load
 -- conc.
 
+local arguments = require "conc.arguments"
 local core = require "conc.core"
 
 local interpreter = {}
@@ -104,10 +105,7 @@ end
 
 --- Use this one from now on.
 function interpreter.set(path)
-  if type(path) ~= "string" then
-    error("bad argument #1 to 'set_executable' (path: string expected, got "
-      .. type(path) .. ")", 3)
-  end
+  arguments.type(1, "set_executable", "path", "string", path)
   core.set_note("executable", path)
   core.set_note("interpreter", nil)
 end

@@ -1,6 +1,7 @@
 --- Managers: a server process that has objects, and proxies for them, as in
 -- Python's `multiprocessing.managers`.
 
+local arguments = require "conc.arguments"
 local authkey = require "conc.authkey"
 local client = require "conc.manager_client"
 local connection = require "conc.connection"
@@ -25,13 +26,9 @@ local Manager = {}
 -- What a manager knows: manager = {state =, address =, key =, types =, ...}.
 local info = setmetatable({}, {__mode = "k"})
 
-local function bad(n, call, text, level)
-  error(("bad argument #%d to '%s' (%s)"):format(n, call, text), (level or 2) + 1)
-end
-
 local function self_of(m, call)
   local self = info[m]
-  if not self then bad(1, call, "manager expected, got " .. type(m), 3) end
+  if not self then arguments.bad(1, call, "manager expected, got " .. arguments.kind(m)) end
   return self
 end
 
@@ -39,14 +36,10 @@ end
 
 local function set_of(list, name)
   if list == nil then return nil end
-  if type(list) ~= "table" then
-    bad(3, "register", ("%s: table expected, got %s"):format(name, type(list)), 3)
-  end
+  arguments.type(3, "register", name, "table", list)
   local set = {}
   for i, method in ipairs(list) do
-    if type(method) ~= "string" then
-      bad(3, "register", ("%s[%d]: string expected, got %s"):format(name, i, type(method)), 3)
-    end
+    arguments.type(3, "register", ("%s[%d]"):format(name, i), "string", method)
     set[method] = true
   end
   return set
@@ -62,27 +55,17 @@ local REGISTER = {methods = true, method_to_typeid = true}
 -- methods whose result stays in the server, with the type that it has
 function Manager.register(m, name, constructor, options)
   local self = self_of(m, "register")
-  if self.state ~= "new" then error("register: the manager has been started", 2) end
+  if self.state ~= "new" then core.raise("register: the manager has been started") end
   if type(name) ~= "string" or not name:find "^[%a_][%w_]*$" then
-    bad(1, "register", "name: identifier expected, got " .. tostring(name))
+    arguments.bad(1, "register", "name: identifier expected, got " .. tostring(name))
   end
-  if Manager[name] then bad(1, "register", ("name: '%s' is a method of managers"):format(name)) end
-  if constructor ~= nil and type(constructor) ~= "function" then
-    bad(2, "register", "constructor: function expected, got " .. type(constructor))
+  if Manager[name] then
+    arguments.bad(1, "register", ("name: '%s' is a method of managers"):format(name))
   end
-  if options ~= nil and type(options) ~= "table" then
-    bad(3, "register", "options: table expected, got " .. type(options))
-  end
-  for option in pairs(options or {}) do
-    if not REGISTER[option] then
-      bad(3, "register", ("unknown option '%s'"):format(tostring(option)))
-    end
-  end
-  options = options or {}
-  local kept = options.method_to_typeid
-  if kept ~= nil and type(kept) ~= "table" then
-    bad(3, "register", "method_to_typeid: table expected, got " .. type(kept))
-  end
+  arguments.opt(2, "register", "constructor", "function", constructor)
+  options = arguments.opt(3, "register", "options", "table", options) or {}
+  arguments.known(3, "register", options, REGISTER)
+  local kept = arguments.opt(3, "register", "method_to_typeid", "table", options.method_to_typeid)
   self.types[name] = {
     constructor = constructor,
     methods = set_of(options.methods, "methods"),
@@ -94,7 +77,7 @@ end
 -- Beginning ---------------------------------------------------------------------
 
 local function check_new(self, call)
-  if self.state ~= "new" then error(call .. ": the manager has been started before", 3) end
+  if self.state ~= "new" then core.raise(call .. ": the manager has been started before") end
 end
 
 local function config_of(self)
@@ -102,7 +85,7 @@ local function config_of(self)
   for name in pairs(self.names) do list[#list + 1] = name end
   for name, kind in pairs(self.types) do
     if not kind.constructor then
-      error(("the type '%s' has no constructor"):format(name), 3)
+      core.raise(("the type '%s' has no constructor"):format(name))
     end
   end
   return {
@@ -140,12 +123,8 @@ end
 function Manager.start(m, initializer, initargs)
   local self = self_of(m, "start")
   check_new(self, "start")
-  if initializer ~= nil and type(initializer) ~= "function" then
-    bad(1, "start", "initializer: function expected, got " .. type(initializer))
-  end
-  if initargs ~= nil and type(initargs) ~= "table" then
-    bad(2, "start", "initargs: table expected, got " .. type(initargs))
-  end
+  arguments.opt(1, "start", "initializer", "function", initializer)
+  arguments.opt(2, "start", "initargs", "table", initargs)
   local config = config_of(self)
   local here, there = core.shared.Pipe(false)
   self.named = self.address ~= nil
@@ -170,7 +149,9 @@ end
 function Manager.connect(m)
   local self = self_of(m, "connect")
   check_new(self, "connect")
-  if not self.address then bad(1, "connect", "the manager was made without an address") end
+  if not self.address then
+    arguments.bad(1, "connect", "the manager was made without an address")
+  end
   self.session = client.session(self.address, self.key)
   for _, name in ipairs(self.session.names) do self.names[name] = self.names[name] or name end
   self.state = "connected"
@@ -186,7 +167,7 @@ Server.__index = Server
 
 --- Serve until a manager's `shutdown`, in the calling thread.
 function Server:serve_forever()
-  if self.served then error("serve_forever: the server has ended", 2) end
+  if self.served then core.raise("serve_forever: the server has ended") end
   self.served = true
   server.serve(self.listener, self.config)
 end
@@ -211,7 +192,7 @@ end
 
 local function running(self)
   if self.state == "new" or self.state == "shut down" then
-    client.misuse(self.state == "new" and "the manager has not been started"
+    core.raise(self.state == "new" and "the manager has not been started"
       or "the manager was shut down")
   end
   if self.session.dead then self.session = client.session(self.address, self.key) end
@@ -246,7 +227,7 @@ end
 -- @return `true`, or `nil` and "timeout"
 function Manager.join(m, timeout)
   local self = self_of(m, "join")
-  if not self.process then error("join: the manager has no process here", 2) end
+  if not self.process then core.raise("join: the manager has no process here") end
   return self.process:join(timeout)
 end
 
@@ -305,21 +286,11 @@ local OPTIONS = {address = "string", authkey = "string", shutdown_timeout = "num
 local function check_options(call, options)
   if type(options) == "string" then options = {address = options} end
   if type(options) ~= "table" then
-    bad(1, call, "table or address expected, got " .. type(options), 3)
+    arguments.bad(1, call, "table or address expected, got " .. arguments.kind(options))
   end
-  for name in pairs(options) do
-    if not OPTIONS[name] then bad(1, call, ("unknown option '%s'"):format(tostring(name)), 3) end
-  end
-  for name, kind in pairs(OPTIONS) do
-    local value = options[name]
-    if value ~= nil and type(value) ~= kind then
-      bad(1, call, ("%s: %s expected, got %s"):format(name, kind, type(value)), 3)
-    end
-  end
-  local patience = options.shutdown_timeout
-  if patience and (patience < 0 or patience ~= patience) then
-    bad(1, call, "shutdown_timeout: must not be negative", 3)
-  end
+  arguments.known(1, call, options, OPTIONS)
+  for name, kind in pairs(OPTIONS) do arguments.opt(1, call, name, kind, options[name]) end
+  arguments.timeout(1, call, "shutdown_timeout", options.shutdown_timeout)
   return options
 end
 
@@ -372,7 +343,7 @@ end
 -- `context` do.
 function manager.of_context(context)
   return function(...)
-    if select("#", ...) > 0 then bad(1, "Manager", "surplus argument") end
+    arguments.no_more(1, "Manager", ...)
     return Manager.start(new({ctx = context}, true))
   end
 end

@@ -45,25 +45,11 @@ local function gone(message)
   return core.Error.new("ConnectionError", message)
 end
 
--- Positions -------------------------------------------------------------------
-
--- Errors of arguments point to the caller's line, as errors of C functions do.
-local function position()
-  for level = 2, 50 do
-    local info = debug.getinfo(level, "Sl")
-    if not info then break end
-    if info.what ~= "C" and not info.source:find "conc/manager[%w_]*%.lua$" and
-      not info.source:find "conc/proxy[%w_]*%.lua$" then
-      return ("%s:%d: "):format(info.short_src, info.currentline)
-    end
-  end
-  return ""
-end
-
---- Raise a message with the position of who called conc.
-function client.misuse(message)
-  if not message:find "^[^\n:]+:%d+: " then message = position() .. message end
-  error(message, 0)
+-- Raise a message of the server's with the position of who called conc, unless it
+-- has one.
+local function misuse(message)
+  if message:find "^[^\n:]+:%d+: " then error(message, 0) end
+  core.raise(message)
 end
 
 -- Opening ---------------------------------------------------------------------
@@ -138,7 +124,7 @@ function kinds.error(err)
 end
 
 function kinds.misuse(err)
-  if type(err) == "string" then client.misuse(err) end
+  if type(err) == "string" then misuse(err) end
   error(err, 0)
 end
 
@@ -156,7 +142,7 @@ local function send(self, request)
   local ok, sent = pcall(self.conn.send, self.conn, request)
   now.sending = outer
   if not ok then
-    if type(sent) == "string" then client.misuse((sent:gsub("^value%[%d+%]%.?", "args"))) end
+    if type(sent) == "string" then misuse((sent:gsub("^value%[%d+%]%.?", "args"))) end
     error(sent, 0)
   end
   return sent

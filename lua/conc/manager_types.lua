@@ -28,7 +28,7 @@ end
 -- Tables ------------------------------------------------------------------------
 
 function make.dict(_, t)
-  return core.new_dict(t)
+  return core.Dict(t)
 end
 
 make.Namespace = make.dict
@@ -43,7 +43,7 @@ local function values_of(call, values)
 end
 
 function make.set(_, values)
-  local set = core.new_dict()
+  local set = core.Dict()
   for _, v in ipairs(values_of("set", values)) do set[v] = true end
   return set
 end
@@ -199,7 +199,7 @@ function make.Condition(session, lock)
     lock = entry and entry.object or core.RLock(),
     id = entry and entry.id,
     lease = lock,
-    waiters = core.new_dict(),
+    waiters = core.Dict(),
     turns = core.Value("q"),
   }
 end

@@ -3,6 +3,7 @@
 --
 -- @module conc.multiprocessing
 
+local arguments = require "conc.arguments"
 local connection = require "conc.connection"
 local core = require "conc.core"
 local interpreter = require "conc.interpreter"
@@ -58,9 +59,8 @@ local function check_method(method, name)
   for _, known in ipairs(methods) do
     if method == known then return method end
   end
-  error(("bad argument #1 to '%s' (method: '%s' expected, got %s)")
-    :format(name, table.concat(methods, "' or '"), type(method) == "string" and "'" .. method .. "'"
-    or type(method)), 3)
+  arguments.bad(1, name, ("method: '%s' expected, got %s"):format(table.concat(methods, "' or '"),
+    type(method) == "string" and "'" .. method .. "'" or arguments.kind(method)))
 end
 
 --- The start methods there are; the first is the default.
@@ -79,7 +79,7 @@ end
 function multiprocessing.set_start_method(method, force)
   check_method(method, "set_start_method")
   if core.note "method" and not force then
-    error("the start method has been set before", 2)
+    core.raise("the start method has been set before")
   end
   core.set_note("method", method)
 end
@@ -111,15 +111,10 @@ end
 
 --- Modules that a fork server loads before it forks; before the first process.
 function multiprocessing.set_forkserver_preload(names)
-  if type(names) ~= "table" then
-    error("bad argument #1 to 'set_forkserver_preload' (names: table expected, "
-      .. "got " .. type(names) .. ")", 2)
-  end
+  local call = "set_forkserver_preload"
+  arguments.type(1, call, "names", "table", names)
   for i, name in ipairs(names) do
-    if type(name) ~= "string" then
-      error(("bad argument #1 to 'set_forkserver_preload' (names[%d]: string "
-        .. "expected, got %s)"):format(i, type(name)), 2)
-    end
+    arguments.type(1, call, ("names[%d]"):format(i), "string", name)
   end
   core.set_note("preload", table.concat(names, "\n"))
 end

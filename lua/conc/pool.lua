@@ -1,45 +1,27 @@
 --- Pools of workers, as in Python's `multiprocessing.pool`: executors by
 -- another name, with tables for results and callbacks for their ends.
 
+local arguments = require "conc.arguments"
 local core = require "conc.core"
 
 local pool = {}
 
 -- Arguments ----------------------------------------------------------------
 
-local function bad(call, n, text, level)
-  error(("bad argument #%d to '%s' (%s)"):format(n, call, text), (level or 2) + 1)
-end
-
-local function check_function(call, f)
-  if type(f) == "function" then return end
-  local mt = getmetatable(f)
-  if type(mt) == "table" and mt.__call then return end
-  bad(call, 1, "fn: function expected, got " .. type(f), 3)
-end
-
-local function check_table(call, n, name, t)
-  if type(t) ~= "table" then bad(call, n, name .. ": table expected, got " .. type(t), 3) end
-  return t
-end
-
-local function check_chunksize(call, n)
-  if n ~= nil and (math.type(n) ~= "integer" or n < 1) then
-    bad(call, 3, "chunksize: positive integer expected, got " .. tostring(n), 3)
+local function check_count(n, call, name, value)
+  if value ~= nil and (not math.tointeger(value) or value < 1) then
+    arguments.bad(n, call, ("%s: positive integer expected, got %s"):format(name, tostring(value)))
   end
 end
+
+local ASYNC = {callback = true, error_callback = true, chunksize = true}
 
 local function check_callbacks(call, n, options)
   if options == nil then return {} end
-  check_table(call, n, "options", options)
-  for name, f in pairs(options) do
-    if name ~= "callback" and name ~= "error_callback" and name ~= "chunksize" then
-      bad(call, n, ("unknown option '%s'"):format(tostring(name)), 3)
-    end
-    if name ~= "chunksize" and type(f) ~= "function" then
-      bad(call, n, name .. ": function expected, got " .. type(f), 3)
-    end
-  end
+  arguments.type(n, call, "options", "table", options)
+  arguments.known(n, call, options, ASYNC)
+  arguments.opt(n, call, "callback", "function", options.callback)
+  arguments.opt(n, call, "error_callback", "function", options.error_callback)
   return options
 end
 
@@ -102,6 +84,7 @@ end
 -- @number[opt] timeout seconds
 -- @return `true`, or `nil` and "timeout"
 function AsyncResult:wait(timeout)
+  arguments.timeout(1, "wait", "timeout", timeout)
   local _, left = require "conc.futures".wait(self.futures, timeout)
   if #left > 0 then return nil, "timeout" end
   return true
@@ -110,6 +93,7 @@ end
 --- The results; raises what the call raised, or a TimeoutError.
 -- @number[opt] timeout seconds
 function AsyncResult:get(timeout)
+  arguments.timeout(1, "get", "timeout", timeout)
   if not self:wait(timeout) then
     error(core.Error.new("TimeoutError", "the result is not ready in time"))
   end
@@ -126,7 +110,7 @@ end
 
 --- Did it end without an error?  Raises when it is not done.
 function AsyncResult:successful()
-  if not self:ready() then error("the result is not ready", 2) end
+  if not self:ready() then core.raise("the result is not ready") end
   return (pcall(self.collect, self.futures))
 end
 
@@ -137,17 +121,26 @@ local Pool = {}
 Pool.__index = Pool
 Pool.__name = "Pool"
 
-local function check_open(self, level)
-  if self.closed then error("the pool is closed", (level or 2) + 1) end
+local function check_open(self)
+  if self.closed then core.raise("the pool is closed") end
 end
 
 local function one(futures) return futures[1]:result() end
+
+local function start_call(self, call, fn, args, options)
+  arguments.callable(1, call, "fn", fn)
+  args = arguments.opt(2, call, "args", "table", args) or {}
+  options = check_callbacks(call, 3, options)
+  check_open(self)
+  local future = self.executor:submit(fn, table.unpack(args, 1, args.n or #args))
+  return new_result({future}, one, options)
+end
 
 --- Call fn in a worker and return what it returns.
 -- @func fn
 -- @tparam[opt] table args its arguments, with their number as `n` if some are nil
 function Pool:apply(fn, args)
-  return self:apply_async(fn, args):get()
+  return start_call(self, "apply", fn, args):get()
 end
 
 --- The same without waiting.
@@ -157,19 +150,14 @@ end
 -- `error_callback`, called with the error
 -- @treturn AsyncResult
 function Pool:apply_async(fn, args, options)
-  check_function("apply_async", fn)
-  args = check_table("apply_async", 2, "args", args == nil and {} or args)
-  options = check_callbacks("apply_async", 3, options)
-  check_open(self)
-  local future = self.executor:submit(fn, table.unpack(args, 1, args.n or #args))
-  return new_result({future}, one, options)
+  return start_call(self, "apply_async", fn, args, options)
 end
 
 -- The items of a sequence or an iterator, and how many.
 local function items_of(call, xs)
   if type(xs) == "table" then return xs, #xs end
   if type(xs) ~= "function" then
-    bad(call, 2, "xs: sequence or iterator expected, got " .. type(xs), 3)
+    arguments.expected(2, call, "xs", "sequence or iterator", xs)
   end
   local items, n = {}, 0
   for x in xs do
@@ -198,11 +186,11 @@ local function joiner(sizes)
 end
 
 local function start_map(self, call, star, fn, xs, options)
-  check_function(call, fn)
+  arguments.callable(1, call, "fn", fn)
   if math.type(options) then options = {chunksize = options} end
   options = check_callbacks(call, 3, options)
-  check_chunksize(call, options.chunksize)
-  check_open(self, 3)
+  check_count(3, call, "chunksize", options.chunksize)
+  check_open(self)
   local items, n = items_of(call, xs)
   local size = options.chunksize or math.max(1, math.ceil(n / (4 * self.processes)))
   local futures, sizes = {}, {}
@@ -260,9 +248,9 @@ function Results:next(timeout)
 end
 
 local function lazy(self, call, fn, xs, chunksize, unordered)
-  check_function(call, fn)
-  check_chunksize(call, chunksize)
-  check_open(self, 3)
+  arguments.callable(1, call, "fn", fn)
+  check_count(3, call, "chunksize", chunksize)
+  check_open(self)
   local options = {chunksize = chunksize or 1, unordered = unordered}
   local take, _, _, closing = self.executor:map(fn, xs, options)
   return setmetatable({take = take}, Results), nil, nil, closing
@@ -298,7 +286,7 @@ end
 --- Wait until the workers have ended, after `close` or `terminate`.
 -- @return true
 function Pool:join()
-  if not self.closed then error("the pool is still running", 2) end
+  if not self.closed then core.raise("the pool is still running") end
   self.executor:shutdown()
   return true
 end
@@ -320,30 +308,19 @@ for _, name in ipairs(names) do known[name] = true end
 local function open_options(call, ...)
   local first = ...
   if type(first) == "table" and select("#", ...) == 1 then
-    for name in pairs(first) do
-      if not known[name] then
-        bad(call, 1, ("unknown option '%s'"):format(tostring(name)), 3)
-      end
-    end
-    return first
+    return arguments.known(1, call, first, known)
   end
-  if select("#", ...) > #names then bad(call, #names + 1, "surplus argument", 3) end
+  arguments.no_more(#names + 1, call, select(#names + 1, ...))
   local options = {}
   for i, name in ipairs(names) do options[name] = (select(i, ...)) end
   return options
 end
 
-local function check_count(call, name, n, level)
-  if n ~= nil and (not math.tointeger(n) or n < 1) then
-    bad(call, 1, ("%s: positive integer expected, got %s"):format(name, tostring(n)), level)
-  end
-end
-
 local function maker(call, make)
   return function(...)
     local o = open_options(call, ...)
-    check_count(call, "processes", o.processes, 3)
-    check_count(call, "maxtasksperchild", o.maxtasksperchild, 3)
+    check_count(1, call, "processes", o.processes)
+    check_count(1, call, "maxtasksperchild", o.maxtasksperchild)
     local executor = make(o)
     return setmetatable({executor = executor, processes = executor:max_workers()}, Pool)
   end

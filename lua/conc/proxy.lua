@@ -3,6 +3,7 @@
 -- A proxy is an empty table, since fields of some are keys; what it knows is in
 -- `info`.  In one state there is one proxy for an object.
 
+local arguments = require "conc.arguments"
 local client = require "conc.manager_client"
 local core = require "conc.core"
 local registry = require "conc.manager_registry"
@@ -165,27 +166,11 @@ end
 
 proxy.invoke = invoke
 
-local function bad(n, call, name, expected, value)
-  client.misuse(("bad argument #%d to '%s' (%s: %s expected, got %s)")
-    :format(n, call, name, expected, type(value)))
-end
-
-local function check_timeout(n, call, timeout)
-  if timeout == nil then return end
-  if type(timeout) ~= "number" then
-    bad(n, call, "timeout", "number of seconds", timeout)
-  elseif timeout ~= timeout then
-    client.misuse(("bad argument #%d to '%s' (timeout: must not be NaN)"):format(n, call))
-  elseif timeout < 0 then
-    client.misuse(("bad argument #%d to '%s' (timeout: must not be negative)"):format(n, call))
-  end
-end
-
 local function check_self(p, class, call)
   local i = info[p]
   if not i or i.class ~= class then
     local name = i and i.class or core.Error.is(p) and "conc.Error" or type(p)
-    client.misuse(("bad argument #1 to '%s' (%s expected, got %s)"):format(call, class, name))
+    arguments.bad(1, call, ("%s expected, got %s"):format(class, name))
   end
 end
 
@@ -202,10 +187,8 @@ local function method(class, name, names, finish)
   end
   return shielded(function(p, ...)
     check_self(p, class, name)
-    if select("#", ...) > #names then
-      client.misuse(("bad argument #%d to '%s' (surplus argument)"):format(#names + 2, name))
-    end
-    if timeout then check_timeout(timeout + 1, name, (select(timeout, ...))) end
+    arguments.no_more(#names + 2, name, select(#names + 1, ...))
+    if timeout then arguments.timeout(timeout + 1, name, "timeout", (select(timeout, ...))) end
     return finish(p, invoke(p, name, ...))
   end)
 end
@@ -316,7 +299,7 @@ class("Value", value, {
   end),
   __newindex = shielded(function(p, key, v)
     if key ~= "value" then
-      client.misuse(("a Value has one field, 'value', and not '%s'"):format(tostring(key)))
+      core.raise(("a Value has one field, 'value', and not '%s'"):format(tostring(key)))
     end
     invoke(p, "set", v)
   end),
@@ -358,7 +341,7 @@ lockable("BoundedSemaphore", {value = {}, release = {"n"}})
 lockable("Condition", {
   locked = {}, wait = {"timeout"}, notify = {"n"}, notify_all = {},
   wait_for = function(p, predicate, timeout)
-    check_timeout(3, "wait_for", timeout)
+    arguments.timeout(3, "wait_for", "timeout", timeout)
     local deadline = timeout and core.time() + timeout
     local result = predicate()
     while not result do

@@ -7,6 +7,7 @@
 -- A list is a table with the memory in it, so that it travels by itself; its
 -- metatable is known by this module's name.
 
+local arguments = require "conc.arguments"
 local core = require "conc.core"
 local SharedMemory = core.shared.SharedMemory
 
@@ -27,7 +28,8 @@ local function encode(value, where)
   if type == "integer" then return INTEGER, string.pack("<i8", value) end
   if type == "float" then return FLOAT, string.pack("<d", value) end
   if type == "string" then return STRING, value end
-  error(("%s: integer, float, boolean, string or nil expected, got %s"):format(where, type), 3)
+  core.raise(("%s: integer, float, boolean, string or nil expected, got %s")
+    :format(where, arguments.kind(value)))
 end
 
 local function decode(kind, bytes)
@@ -59,7 +61,7 @@ local function set(shm, i, value)
   local kind, bytes = encode(value, "value")
   local offset, room = place(shm, i)
   if #bytes > room then
-    error(("value: %d bytes do not fit in the %d of place %d"):format(#bytes, room, i), 3)
+    core.raise(("value: %d bytes do not fit in the %d of place %d"):format(#bytes, room, i))
   end
   shm:write(offset, string.pack("<I8", kind | #bytes << 8) .. bytes)
 end
@@ -91,7 +93,7 @@ end
 local function attach(name)
   local shm = SharedMemory(name)
   if shm:size() < HEAD or shm:read(0, 8) ~= MARK then
-    error(("name: '%s' is no ShareableList"):format(name), 3)
+    core.raise(("name: '%s' is no ShareableList"):format(name))
   end
   return new(shm)
 end
@@ -100,28 +102,20 @@ local function is_list(value)
   return getmetatable(value) == metatable
 end
 
+local OPTIONS = {sequence = true, name = true}
+
 -- ShareableList(seq), ShareableList{name =}, ShareableList{sequence =, name =}
-local function ShareableList(...)
-  local arg = ...
-  if select("#", ...) ~= 1 or type(arg) ~= "table" then
-    error("bad argument #1 to 'ShareableList' (sequence: table expected, got "
-      .. type(arg) .. ")", 2)
-  end
+local function ShareableList(arg, ...)
+  arguments.no_more(2, "ShareableList", ...)
+  arguments.type(1, "ShareableList", "sequence", "table", arg)
   if is_list(arg) then return create(arg, #arg) end
   if arg.sequence == nil and arg.name == nil then
     return create(arg, math.tointeger(arg.n) or #arg)
   end
-  for key in pairs(arg) do
-    if key ~= "sequence" and key ~= "name" then
-      error(("bad argument #1 to 'ShareableList' (unknown option '%s')"):format(key), 2)
-    end
-  end
+  arguments.known(1, "ShareableList", arg, OPTIONS)
   local seq = arg.sequence
   if seq == nil then return attach(arg.name) end
-  if type(seq) ~= "table" then
-    error("bad argument #1 to 'ShareableList' (sequence: table expected, got "
-      .. type(seq) .. ")", 2)
-  end
+  arguments.type(1, "ShareableList", "sequence", "table", seq)
   return create(seq, not is_list(seq) and math.tointeger(seq.n) or #seq, arg.name)
 end
 
@@ -129,7 +123,7 @@ end
 
 local function check(list)
   if not is_list(list) then
-    error("bad argument #1 (ShareableList expected, got " .. type(list) .. ")", 3)
+    core.raise("bad argument #1 (ShareableList expected, got " .. arguments.kind(list) .. ")")
   end
   return rawget(list, "_shm")
 end
@@ -171,7 +165,7 @@ function List.format(list)
 end
 
 local function index_error(i, n)
-  error(("index: %s is not in 1 to %d"):format(tostring(i), n), 3)
+  core.raise(("index: %s is not in 1 to %d"):format(tostring(i), n))
 end
 
 function metatable.__index(list, key)

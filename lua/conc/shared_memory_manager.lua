@@ -1,5 +1,6 @@
 --- What makes blocks of shared memory and removes all of them at its end.
 
+local arguments = require "conc.arguments"
 local core = require "conc.core"
 local shareable_list = require "conc.shareable_list"
 
@@ -10,24 +11,20 @@ Manager.__name = "SharedMemoryManager"
 -- Handles of its own: users close theirs.
 
 local function running(manager, what)
-  if getmetatable(manager) ~= Manager then
-    error("bad argument #1 (SharedMemoryManager expected, got " .. type(manager) .. ")", 3)
-  end
+  arguments.self(what, Manager, manager)
   if manager.state ~= "started" then
-    error(("cannot make a %s: the manager is not running"):format(what), 3)
+    core.raise(("cannot make a %s: the manager is not running"):format(what))
   end
 end
 
 local function SharedMemoryManager(...)
-  if select("#", ...) > 0 then
-    error("bad argument #1 to 'SharedMemoryManager' (surplus argument)", 2)
-  end
+  arguments.no_more(1, "SharedMemoryManager", ...)
   return setmetatable({state = "new", blocks = {}}, Manager)
 end
 
 --- Begin; once.  Returns the manager.
 function Manager:start()
-  if self.state ~= "new" then error("the manager was started before", 2) end
+  if self.state ~= "new" then core.raise("the manager was started before") end
   self.state = "started"
   return self
 end

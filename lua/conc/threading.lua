@@ -2,13 +2,14 @@
 --
 -- @module conc.threading
 
+local arguments = require "conc.arguments"
 local core = require "conc.core"
 
 --- A table that threads share.  `Dict(t)` makes one; the operations are
 -- functions (`Dict.update(d, key, f)`), because a Dict's fields are its keys.
 local Dict = setmetatable(core.dict, {
   __call = function(_, ...)
-    return core.new_dict(...)
+    return core.Dict(...)
   end,
   __name = "Dict",
 })
@@ -52,7 +53,7 @@ return setmetatable(threading, {
     elseif value == nil or type(value) == "function" then
       excepthook = value
     else
-      error("excepthook: function or nil expected, got " .. type(value), 2)
+      core.raise("excepthook: function or nil expected, got " .. arguments.kind(value))
     end
   end,
 })

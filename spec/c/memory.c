@@ -118,7 +118,7 @@ static const struct {
    "core.select{pq, q, timeout = 0}\n"
    "pq:put({q}, nil, ('p'):rep(60))\n"
    "core.select{pq, {pq, put = {q}, priority = ('x'):rep(70)}}"},
-  {"cells", "d, a = core.new_dict{}, core.Array('i', 3)",
+  {"cells", "d, a = core.Dict{}, core.Array('i', 3)",
    "local D = core.dict\n"
    "D.clear(d)\n"
    "d.x = {d, {}, ('long'):rep(100)} d[d] = {} d[1.5] = ('s'):rep(99)\n"
