@@ -133,6 +133,7 @@ local common = {
   "c/lua/lfuture.c",
   "c/lua/lfuture_chain.c",
   "c/lua/lgroup.c",
+  "c/lua/llistener.c",
   "c/lua/llocal.c",
   "c/lua/llock.c",
   "c/lua/lmap.c",

@@ -51,26 +51,6 @@ static void *check_element(lua_State *L, conc_cells *c) {
   return conc_cells_at(c, (size_t)i - 1);
 }
 
-/* The range at arg and arg + 1, cut as string.sub does: [*i, *j), from 0. */
-static void check_range(lua_State *L, conc_cells *c, int arg, size_t *i,
-                        size_t *j) {
-  lua_Integer n = (lua_Integer)c->n;
-  lua_Integer from =
-    lc_optinteger(L, arg, "i", 1, LUA_MININTEGER, LUA_MAXINTEGER);
-  lua_Integer to =
-    lc_optinteger(L, arg + 1, "j", -1, LUA_MININTEGER, LUA_MAXINTEGER);
-  if (from < 0)
-    from = from < -n ? 1 : n + from + 1;
-  else if (from == 0)
-    from = 1;
-  if (to > n)
-    to = n;
-  else if (to < 0)
-    to = to < -n ? 0 : n + to + 1;
-  *j = (size_t)to;
-  *i = from > to ? *j : (size_t)from - 1;
-}
-
 /* ---- Making ---- */
 
 static void store_batch(lua_State *L, conc_cells *c, size_t i,
@@ -216,13 +196,13 @@ ones count from the end, and what lies outside is left out.
 @treturn table
 */
 static int slice(lua_State *L) {
-  size_t i, j;
+  size_t i;
   conc_cells *c = check(L, 3);
-  check_range(L, c, 2, &i, &j);
-  lua_createtable(L, j - i > INT_MAX ? INT_MAX : (int)(j - i), 0);
-  for (size_t k = i; k < j; k++) {
-    lcell_push(L, &c->type, load(c, k));
-    lua_rawseti(L, -2, (lua_Integer)(k - i) + 1);
+  size_t n = lc_range(L, 2, c->n, &i);
+  lua_createtable(L, n > INT_MAX ? INT_MAX : (int)n, 0);
+  for (size_t k = 0; k < n; k++) {
+    lcell_push(L, &c->type, load(c, i + k));
+    lua_rawseti(L, -2, (lua_Integer)k + 1);
   }
   return 1;
 }
@@ -263,13 +243,13 @@ Write one value to the elements from i to j, which are those of `string.sub`.
 @int[opt=-1] j
 */
 static int fill(lua_State *L) {
-  size_t i, j;
+  size_t i;
   conc_cells *c = check(L, 4);
   uint64_t bits = lcell_bits(L, 2, "value", &c->type);
-  check_range(L, c, 3, &i, &j);
-  for (size_t k = i; k < j; k++)
-    store(c, k, bits);
-  lcell_wrote(L, conc_cells_at(c, i), (j - i) * c->type.size);
+  size_t n = lc_range(L, 3, c->n, &i);
+  for (size_t k = 0; k < n; k++)
+    store(c, i + k, bits);
+  lcell_wrote(L, conc_cells_at(c, i), n * c->type.size);
   return 0;
 }
 

@@ -168,6 +168,9 @@ lua_Integer lc_integer(lua_State *L, int arg, const char *name, lua_Integer lo,
 /* ... or 'def' when it is nil. */
 lua_Integer lc_optinteger(lua_State *L, int arg, const char *name,
                           lua_Integer def, lua_Integer lo, lua_Integer hi);
+/* As string.sub, with the arguments i at 'arg' and j behind it: the first of
+   'len' items, from 0, and how many. */
+size_t lc_range(lua_State *L, int arg, size_t len, size_t *from);
 bool lc_optboolean(lua_State *L, int arg, const char *name, bool def);
 /* Anything, nil too, at 'arg'; raises if it is missing. */
 void lc_any(lua_State *L, int arg, const char *name);

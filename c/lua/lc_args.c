@@ -114,6 +114,17 @@ lua_Integer lc_optinteger(lua_State *L, int arg, const char *name,
   return lua_isnoneornil(L, arg) ? def : lc_integer(L, arg, name, lo, hi);
 }
 
+size_t lc_range(lua_State *L, int arg, size_t len, size_t *from) {
+  lua_Integer n = (lua_Integer)len;
+  lua_Integer i = lc_optinteger(L, arg, "i", 1, LUA_MININTEGER, LUA_MAXINTEGER);
+  lua_Integer j =
+    lc_optinteger(L, arg + 1, "j", -1, LUA_MININTEGER, LUA_MAXINTEGER);
+  i = i > 0 ? i : i == 0 || i < -n ? 1 : n + i + 1;
+  j = j > n ? n : j >= 0 ? j : j < -n ? 0 : n + j + 1;
+  *from = i > j ? 0 : (size_t)(i - 1);
+  return i > j ? 0 : (size_t)(j - i + 1);
+}
+
 bool lc_optboolean(lua_State *L, int arg, const char *name, bool def) {
   if (lua_isnoneornil(L, arg))
     return def;

@@ -1,6 +1,5 @@
 /*
- * Connections over sockets, and what listens for them; lua/conc/connection.lua
- * makes Listener and Client of it.
+ * Connections over sockets; llistener.c makes them.
  *
  * Reference: Python's multiprocessing.connection (3.14).
  */
@@ -12,7 +11,6 @@
 #include "ipc/scells.h"
 #include "ipc/smemory.h"
 #include "lua/lconn.h"
-#include "lua/lprocess.h"
 #include "lua/selectable.h"
 #include "lua/state.h"
 #include "lua/types.h"
@@ -58,16 +56,6 @@ static int send_value(lua_State *L) {
   apr_status_t st = send_frame(L, c, CONC_FRAME_VALUE, w);
   conc_wire_fini(w); /* nobody else would in a state that closes */
   return outcome(L, st);
-}
-
-size_t lc_range(lua_State *L, int first, size_t len, size_t *from) {
-  lua_Integer n = (lua_Integer)len;
-  lua_Integer i = luaL_optinteger(L, first, 1);
-  lua_Integer j = luaL_optinteger(L, first + 1, -1);
-  i = i > 0 ? i : i == 0 || i < -n ? 1 : n + i + 1;
-  j = j > n ? n : j >= 0 ? j : j < -n ? 0 : n + j + 1;
-  *from = (size_t)(i - 1);
-  return i > j ? 0 : (size_t)(j - i + 1);
 }
 
 /* c:send_bytes(s [, i [, j]]): true, or nil and "closed" */
@@ -276,114 +264,6 @@ static const luaL_Reg metamethods[] = {{"__close", close_conn}, {NULL, NULL}};
 const lc_type lc_conn_type = {
   &conc_conn_class, methods, metamethods, NULL, 0, false};
 
-/* ---- Listeners ---- */
-
-static conc_listener *check_listener(lua_State *L) {
-  return lc_check(L, 1, &conc_listener_class);
-}
-
-enum { PATH = 1, HOST, PORT };
-
-static conc_address address_of(lua_State *L) {
-  conc_address a = {.path = lua_tostring(L, PATH),
-                    .host = luaL_optstring(L, HOST, ""),
-                    .port = (unsigned)luaL_optinteger(L, PORT, 0)};
-  return a;
-}
-
-static int no_address(lua_State *L, apr_status_t st) {
-  char text[120];
-  if (APR_STATUS_IS_ENOMEM(st))
-    return lc_fail(L, st);
-  lua_pushnil(L);
-  lua_pushstring(L, APR_STATUS_IS_TIMEUP(st) ? "timeout"
-                    : st == CONC_BADNAME     ? "no such host"
-                                         : apr_strerror(st, text, sizeof text));
-  return 2;
-}
-
-/* listen(path | nil, host, port, backlog): a listener, or nil and why not */
-static int new_listener(lua_State *L) {
-  const conc_address a = address_of(L);
-  lc_box *box = lc_newbox(L, &conc_listener_class);
-  conc_listener *l;
-  apr_status_t st =
-    conc_listener_new(&l, &a, (int)luaL_optinteger(L, PORT + 1, 0));
-  if (st != APR_SUCCESS)
-    return no_address(L, st);
-  box->obj = &l->obj;
-  return 1;
-}
-
-/* The box on the top gets the connection. */
-static int push_conn(lua_State *L, lc_box *box, conc_handle h, bool trusted,
-                     lua_Integer most) {
-  conc_conn *c;
-  apr_status_t st = conc_conn_new(&c, h, trusted, (uint64_t)most);
-  if (st != APR_SUCCESS) {
-    conc_sys_close(h);
-    return lc_fail(L, st);
-  }
-  box->obj = &c->obj;
-  return 1;
-}
-
-/* connect(path | nil, host, port, timeout, trusted, most) */
-static int new_client(lua_State *L) {
-  const conc_address a = address_of(L);
-  conc_time deadline = lc_deadline(L, 4, "timeout");
-  bool trusted = lua_toboolean(L, 5);
-  lua_Integer most = luaL_checkinteger(L, 6);
-  lc_box *box = lc_newbox(L, &conc_conn_class);
-  conc_handle h;
-  apr_status_t st;
-  do
-    st = conc_conn_connect(&h, &a, lc_self(L), deadline);
-  while (lc_again(L, st));
-  return st == APR_SUCCESS ? push_conn(L, box, h, trusted, most)
-                           : no_address(L, st);
-}
-
-/* l:accept(timeout, trusted, most): a connection, or nil and a word */
-static int accept_conn(lua_State *L) {
-  conc_listener *l = check_listener(L);
-  conc_time deadline = lc_deadline(L, 2, "timeout");
-  bool trusted = lua_toboolean(L, 3);
-  lua_Integer most = luaL_checkinteger(L, 4);
-  lc_box *box = lc_newbox(L, &conc_conn_class);
-  conc_handle h;
-  apr_status_t st;
-  do
-    st = conc_listener_accept(l, &h, lc_self(L), deadline);
-  while (lc_again(L, st));
-  return st == APR_SUCCESS ? push_conn(L, box, h, trusted, most)
-                           : lc_outcome(L, st);
-}
-
-static int close_listener(lua_State *L) {
-  conc_listener_close(check_listener(L), lc_self(L));
-  return 0;
-}
-
-static int listener_port(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)conc_sys_port(check_listener(L)->handle));
-  return 1;
-}
-
-static int listener_fileno(lua_State *L) {
-  lua_pushinteger(L, (lua_Integer)check_listener(L)->handle);
-  return 1;
-}
-
-static const luaL_Reg listener_methods[] = {{"accept", accept_conn},
-                                            {"close", close_listener},
-                                            {"port", listener_port},
-                                            {"fileno", listener_fileno},
-                                            {NULL, NULL}};
-
-const lc_type lc_listener_type = {
-  &conc_listener_class, listener_methods, NULL, NULL, 0, false};
-
 /* conn_limit(connection, most): bytes that a message may have from now on */
 static int conn_limit(lua_State *L) {
   conc_conn *c = check(L);
@@ -401,15 +281,8 @@ static int conn_peer(lua_State *L) {
   return 1;
 }
 
-/* abstract(): can a Unix socket have a name that is no file? */
-static int abstract(lua_State *L) {
-  lua_pushboolean(L, conc_sys_abstract());
-  return 1;
-}
-
 const luaL_Reg lc_conn_functions[] = {
-  {"listen", new_listener}, {"connect", new_client}, {"conn_limit", conn_limit},
-  {"conn_peer", conn_peer}, {"abstract", abstract},  {NULL, NULL}};
+  {"conn_limit", conn_limit}, {"conn_peer", conn_peer}, {NULL, NULL}};
 
 /* ---- As cases of select ---- */
 

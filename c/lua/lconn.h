@@ -5,10 +5,6 @@
 
 #include "lua/lc.h"
 
-/* As string.sub with arguments first and first + 1: the first byte, from 0, and
-   how many. */
-size_t lc_range(lua_State *L, int first, size_t len, size_t *from);
-
 /* The bytes of the Array (of either kind) or SharedMemory at 'arg', to receive
    into. */
 unsigned char *lc_target(lua_State *L, int arg, size_t *room);

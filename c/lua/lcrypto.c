@@ -3,7 +3,7 @@
 #include "ipc/crypto.h"
 
 #include "lua/lc.h"
-#include "lua/lprocess.h"
+#include "lua/types.h"
 
 static const conc_crypto *need(lua_State *L) {
   const conc_crypto *c;

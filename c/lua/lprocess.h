@@ -13,10 +13,6 @@ void lc_brood_close(lc_state *S, conc_parker *self, conc_time deadline,
 
 /* Functions of conc.core for lua/conc/multiprocessing.lua and its parts. */
 extern const luaL_Reg lc_process_functions[];
-/* ... for lua/conc/connection.lua. */
-extern const luaL_Reg lc_conn_functions[];
-extern const luaL_Reg lc_wait_functions[];
-extern const luaL_Reg lc_crypto_functions[];
 /* ... for lua/conc/process_worker.lua, in conc.core.child. */
 extern const luaL_Reg lc_serve_functions[];
 /* ... for lua/conc/child.lua. */

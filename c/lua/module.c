@@ -182,6 +182,7 @@ LC_EXPORT int luaopen_conc_core(lua_State *L) {
   lc_setfuncs(L, functions);
   lc_setfuncs(L, lc_thread_functions);
   lc_setfuncs(L, lc_process_functions);
+  lc_setfuncs(L, lc_listener_functions);
   lc_setfuncs(L, lc_conn_functions);
   lc_setfuncs(L, lc_wait_functions);
   lua_newtable(L);

@@ -73,6 +73,12 @@ void lc_push_promise(lua_State *L, struct conc_future *f);
 extern const luaL_Reg lc_dict_functions[];
 /* current_thread, main_thread, enumerate, active_count, get_ident ... */
 extern const luaL_Reg lc_thread_functions[];
+/* ... of conc.core for lua/conc/connection.lua. */
+extern const luaL_Reg lc_listener_functions[];
+extern const luaL_Reg lc_conn_functions[];
+extern const luaL_Reg lc_crypto_functions[];
+/* ... for lua/conc/multiprocessing.lua. */
+extern const luaL_Reg lc_wait_functions[];
 
 int lc_excepthook(lua_State *L); /* the original one */
 
