@@ -2,7 +2,6 @@
 
 #include "ipc/crypto.h"
 
-#include "lua/lc.h"
 #include "lua/types.h"
 
 static const conc_crypto *need(lua_State *L) {
