@@ -1,6 +1,7 @@
 #include "base/mem.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "sys/sys.h"
 
@@ -38,3 +39,9 @@ void *conc_realloc(void *p, size_t size) {
 }
 
 void conc_free(void *p) { free(p); }
+
+char *conc_strdup(const char *s) {
+  size_t size = strlen(s) + 1;
+  char *copy = conc_alloc(size);
+  return copy == NULL ? NULL : memcpy(copy, s, size);
+}

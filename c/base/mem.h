@@ -12,6 +12,7 @@
 void *conc_alloc(size_t size);
 void *conc_realloc(void *p, size_t size);
 void conc_free(void *p);
+char *conc_strdup(const char *s);
 
 /* Is it the turn of this call to fail?  For memory of other kinds. */
 bool conc_mem_fails(void);

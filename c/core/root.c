@@ -106,12 +106,12 @@ void conc_root_set_opener(conc_root *r, conc_opener opener) {
   conc_mutex_unlock(&r->lock);
 }
 
-size_t conc_root_threads(conc_root *r, conc_thread **list, size_t room) {
+size_t conc_root_threads(conc_root *r, conc_obj **list, size_t room) {
   size_t n = 0;
   conc_mutex_lock(&r->lock);
   for (conc_thread *t = r->first; t != NULL; t = t->next, n++)
     if (n < room)
-      list[n] = (conc_thread *)conc_retain(&t->obj);
+      list[n] = conc_retain(&t->obj);
   conc_mutex_unlock(&r->lock);
   return n;
 }

@@ -59,7 +59,7 @@ void conc_root_release(conc_root *r);
  * Up to 'room' threads that are started and not done, retained, oldest first;
  * returns how many there are.
  */
-size_t conc_root_threads(conc_root *r, conc_thread **list, size_t room);
+size_t conc_root_threads(conc_root *r, conc_obj **list, size_t room);
 
 /* The root's main thread, retained; NULL once it has closed. */
 conc_thread *conc_root_main(conc_root *r);

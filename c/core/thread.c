@@ -22,18 +22,12 @@ static void thread_destroy(conc_obj *o) {
 
 const conc_class conc_thread_class = {"Thread", thread_destroy};
 
-static char *copy_text(const char *s) {
-  size_t size = strlen(s) + 1;
-  char *copy = conc_alloc(size);
-  return copy == NULL ? NULL : memcpy(copy, s, size);
-}
-
 apr_status_t conc_thread_new(conc_thread **out, conc_root *root,
                              const char *name, bool daemon) {
   conc_thread *t = conc_obj_new(&conc_thread_class, sizeof *t);
   if (t == NULL)
     return APR_ENOMEM;
-  t->name = copy_text(name);
+  t->name = conc_strdup(name);
   if (t->name == NULL) {
     conc_obj_free(&t->obj);
     return APR_ENOMEM;
@@ -253,7 +247,7 @@ void conc_thread_name(conc_thread *t, char *name, size_t size) {
 }
 
 apr_status_t conc_thread_set_name(conc_thread *t, const char *name) {
-  char *copy = copy_text(name);
+  char *copy = conc_strdup(name);
   if (copy == NULL)
     return APR_ENOMEM;
   conc_mutex_lock(&t->lock);

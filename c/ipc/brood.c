@@ -140,13 +140,13 @@ void conc_brood_remove(conc_brood *b, conc_process *p) {
   conc_release(&p->obj);
 }
 
-size_t conc_brood_processes(conc_brood *b, conc_process **list, size_t room) {
+size_t conc_brood_processes(conc_brood *b, conc_obj **list, size_t room) {
   size_t n = 0;
   conc_mutex_lock(&b->lock);
   leave_locked(b);
   for (conc_process *p = b->first; p != NULL; p = p->next, n++)
     if (n < room)
-      list[n] = (conc_process *)conc_retain(&p->obj);
+      list[n] = conc_retain(&p->obj);
   conc_mutex_unlock(&b->lock);
   return n;
 }

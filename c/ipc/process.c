@@ -7,6 +7,7 @@
 #include "base/status.h"
 #include "core/deadlock.h"
 #include "ipc/brood.h"
+#include "ipc/child.h"
 #include "ipc/forks.h"
 #include "ipc/io.h"
 #include "ipc/parcel.h"
@@ -34,12 +35,6 @@ static void destroy(conc_obj *o) {
 
 const conc_class conc_process_class = {"Process", destroy};
 
-static char *copy_text(const char *s) {
-  size_t size = strlen(s) + 1;
-  char *copy = conc_alloc(size);
-  return copy == NULL ? NULL : memcpy(copy, s, size);
-}
-
 apr_status_t conc_process_new(conc_process **out, conc_brood *b,
                               const char *name, bool daemon) {
   conc_process *p = conc_obj_new(&conc_process_class, sizeof *p);
@@ -49,7 +44,7 @@ apr_status_t conc_process_new(conc_process **out, conc_brood *b,
   p->brood = b;
   p->daemon = daemon;
   p->channel = CONC_NO_HANDLE;
-  p->name = copy_text(name);
+  p->name = conc_strdup(name);
   if (p->name == NULL || conc_event_new(&p->ended) != APR_SUCCESS) {
     conc_release(&p->obj);
     return APR_ENOMEM;
@@ -191,14 +186,9 @@ static apr_status_t write_all(conc_handle h, const unsigned char *p,
   return st;
 }
 
-/* What comes before the bytes: how many, and where the shared objects are. */
-struct head {
-  uint64_t size, parcel;
-};
-
 apr_status_t conc_process_write(conc_handle channel, const conc_wire *job,
                                 uint64_t parcel, conc_parker *self) {
-  const struct head head = {job->size, parcel};
+  const conc_job_head head = {job->size, parcel};
   apr_status_t st =
     write_all(channel, (const unsigned char *)&head, sizeof head, self);
   if (st == APR_SUCCESS)
@@ -348,7 +338,7 @@ void conc_process_name(conc_process *p, char *name, size_t size) {
 }
 
 apr_status_t conc_process_set_name(conc_process *p, const char *name) {
-  char *copy = copy_text(name);
+  char *copy = conc_strdup(name);
   if (copy == NULL)
     return APR_ENOMEM;
   conc_mutex_lock(&p->brood->lock);
@@ -420,95 +410,5 @@ apr_status_t conc_process_probe(const conc_process_how *how, conc_parker *self,
     st = st == APR_EOF ? APR_EGENERAL : st;
   }
   conc_sys_close(ends[0]);
-  return st;
-}
-
-/* ---- In the child ---- */
-
-void conc_process_hello(conc_handle channel) {
-  size_t n = 1;
-  (void)conc_sys_write(channel, "h", &n);
-}
-
-static apr_status_t read_all(conc_handle h, unsigned char *p, size_t left) {
-  while (left > 0) {
-    size_t n = left;
-    apr_status_t st = conc_sys_read(h, p, &n);
-    if (st == APR_EAGAIN) {
-      conc_sys_await(h, CONC_READABLE);
-      continue;
-    }
-    if (st != APR_SUCCESS)
-      return st;
-    p += n;
-    left -= n;
-  }
-  return APR_SUCCESS;
-}
-
-/* Move what the parcel at 'offset' holds to 'job'. */
-static apr_status_t unwrap(conc_wire *job, uint64_t offset) {
-  conc_proxy *proxy;
-  apr_status_t st = conc_shared_get(&proxy, offset);
-  if (st != APR_SUCCESS)
-    return st;
-  conc_parcel *parcel = conc_parcel_of(proxy);
-  if (proxy->obj.cls != &conc_parcel_class.cls)
-    st = CONC_CORRUPT;
-  else if ((job->shared = conc_alloc(parcel->nrefs * sizeof *job->shared)) ==
-           NULL)
-    st = APR_ENOMEM;
-  for (uint64_t i = 0; st == APR_SUCCESS && i < parcel->nrefs; i++) {
-    st = conc_shared_get(&job->shared[i], atomic_load(&parcel->refs[i]));
-    if (st == APR_SUCCESS)
-      job->nshared++;
-  }
-  for (uint64_t i = 0; st == APR_SUCCESS && i < parcel->nrefs; i++)
-    conc_shared_drop(&parcel->refs[i]);
-  conc_release(&proxy->obj);
-  return st;
-}
-
-apr_status_t conc_process_job(conc_handle channel, conc_wire *job) {
-  struct head head;
-  apr_status_t st = read_all(channel, (unsigned char *)&head, sizeof head);
-  if (st != APR_SUCCESS)
-    return st;
-  *job = (conc_wire){.data = conc_alloc((size_t)head.size + 1),
-                     .size = (size_t)head.size};
-  if (job->data == NULL)
-    return APR_ENOMEM;
-  st = read_all(channel, job->data, job->size);
-  if (st == APR_SUCCESS && head.parcel != 0)
-    st = unwrap(job, head.parcel);
-  if (st != APR_SUCCESS)
-    conc_wire_fini(job);
-  return st;
-}
-
-apr_status_t conc_process_share(conc_handle heap) {
-  conc_sys_private(heap);
-  return conc_heap_attach(heap);
-}
-
-static bool on_parent(conc_sys_watch *w) {
-  char bytes[64];
-  size_t n = sizeof bytes;
-  apr_status_t st = conc_sys_read(w->handle, bytes, &n);
-  if (st != APR_SUCCESS && st != APR_EAGAIN)
-    conc_sys_end_now(1);
-  return true;
-}
-
-/* A process has one parent, so this is made once and stays. */
-apr_status_t conc_process_bind(conc_handle channel) {
-  conc_sys_watch *w = conc_alloc(sizeof *w);
-  if (w == NULL)
-    return APR_ENOMEM;
-  conc_sys_private(channel);
-  *w = (conc_sys_watch){channel, CONC_READABLE, on_parent, 0};
-  apr_status_t st = conc_sys_watch_start(w);
-  if (st != APR_SUCCESS)
-    conc_free(w);
   return st;
 }

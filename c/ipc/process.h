@@ -2,7 +2,7 @@
 #define CONC_PROCESS_H
 
 /*
- * Child processes.  Those that one root (core/thread.h) started are its
+ * Child processes.  Those that one root (core/root.h) started are its
  * brood.  Each child has one end of a channel whose other end only its parent
  * has: its job comes through it, and when it is closed because the parent is
  * gone, however that happened, the child ends.
@@ -109,7 +109,7 @@ bool conc_process_left(conc_process *p);
 
 /* Up to 'room' processes that run, retained, oldest first; how many there
    are. */
-size_t conc_brood_processes(conc_brood *b, conc_process **list, size_t room);
+size_t conc_brood_processes(conc_brood *b, conc_obj **list, size_t room);
 
 /*
  * The end of a brood: daemons are terminated, the others joined until
@@ -172,24 +172,10 @@ apr_status_t conc_process_close(conc_process *p);
 bool conc_process_closed(conc_process *p);
 
 /*
- * Can this program run the code, and does that say hello (conc_hello)?
+ * Can this program run the code, and does that say hello (conc_child_hello)?
  * APR_SUCCESS; what the system says; APR_EGENERAL: *end is how it ended.
  */
 apr_status_t conc_process_probe(const conc_process_how *how, conc_parker *self,
                                 conc_sys_end *end);
-
-/* ---- In the child ---- */
-
-/* Say to the parent who probes that all is well. */
-void conc_process_hello(conc_handle channel);
-
-/* What comes through the channel next; APR_EOF: no parent. */
-apr_status_t conc_process_job(conc_handle channel, conc_wire *job);
-
-/* Join the parent's heap, by the handle that it said. */
-apr_status_t conc_process_share(conc_handle heap);
-
-/* From now on this process ends when its parent is gone. */
-apr_status_t conc_process_bind(conc_handle channel);
 
 #endif

@@ -119,6 +119,24 @@ void lc_pushobjects(lua_State *L);
 /* Remember that the object of the box at 'idx' may come back to this state. */
 void lc_remember(lua_State *L, int idx);
 
+/* Some objects, each with a reference, in a userdata. */
+typedef struct lc_snapshot {
+  size_t n;
+  conc_obj *list[1];
+} lc_snapshot;
+
+/*
+ * Push a snapshot of what 'take' puts in the list, retained, as far as there is
+ * room; it returns how many there are.
+ */
+lc_snapshot *lc_push_snapshot(lua_State *L,
+                              size_t (*take)(void *from, conc_obj **list,
+                                             size_t room),
+                              void *from);
+
+/* Give the references back: in a state that closes nobody else does. */
+void lc_drop_snapshot(lc_snapshot *s);
+
 /* ---- Functions ---- */
 
 /*

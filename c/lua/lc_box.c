@@ -202,6 +202,35 @@ void lc_push(lua_State *L, conc_obj *o) {
   lua_remove(L, -2);
 }
 
+void lc_drop_snapshot(lc_snapshot *s) {
+  for (size_t i = 0; i < s->n; i++)
+    conc_release(s->list[i]);
+  s->n = 0;
+}
+
+static int snapshot_gc(lua_State *L) {
+  lc_drop_snapshot(lua_touserdata(L, 1));
+  return 0;
+}
+
+lc_snapshot *lc_push_snapshot(lua_State *L,
+                              size_t (*take)(void *from, conc_obj **list,
+                                             size_t room),
+                              void *from) {
+  static const char key = 0;
+  for (size_t room = 64;; room *= 2) {
+    lc_snapshot *s =
+      lua_newuserdatauv(L, sizeof *s + room * sizeof *s->list, 0);
+    s->n = 0;
+    lc_setfinalizer(L, &key, snapshot_gc);
+    size_t n = take(from, s->list, room);
+    s->n = n < room ? n : room;
+    if (n <= room)
+      return s;
+    lua_pop(L, 1);
+  }
+}
+
 void lc_setfuncs(lua_State *L, const luaL_Reg *list) {
   lua_pushlightuserdata(L, lc_open(L));
   luaL_setfuncs(L, list, 1);

@@ -3,6 +3,7 @@
 #include <lualib.h>
 
 #include "base/init.h"
+#include "ipc/child.h"
 #include "lua/lprocess.h"
 #include "lua/module.h"
 #include "lua/state.h"
@@ -18,7 +19,7 @@ static conc_handle check_channel(lua_State *L) {
 static int receive(lua_State *L, conc_handle channel) {
   conc_wire *w = lc_newwire(L);
   int top = lua_gettop(L);
-  apr_status_t st = conc_process_job(channel, w);
+  apr_status_t st = conc_child_job(channel, w);
   if (st == APR_EOF)
     conc_sys_end_now(1);
   if (st != APR_SUCCESS)
@@ -33,19 +34,19 @@ static int child_receive(lua_State *L) { return receive(L, check_channel(L)); }
 
 /* child.hello(channel) */
 static int child_hello(lua_State *L) {
-  conc_process_hello(check_channel(L));
+  conc_child_hello(check_channel(L));
   return 0;
 }
 
 /* child.share(heap): join the memory that the parent shares */
 static int child_share(lua_State *L) {
-  apr_status_t st = conc_process_share((conc_handle)luaL_checkinteger(L, 1));
+  apr_status_t st = conc_child_share((conc_handle)luaL_checkinteger(L, 1));
   return st == APR_SUCCESS ? 0 : lc_fail(L, st);
 }
 
 /* child.bind(channel): end when the parent does */
 static int child_bind(lua_State *L) {
-  apr_status_t st = conc_process_bind(check_channel(L));
+  apr_status_t st = conc_child_bind(check_channel(L));
   return st == APR_SUCCESS ? 0 : lc_fail(L, st);
 }
 
@@ -133,7 +134,7 @@ LC_EXPORT int luaopen_conc_child(lua_State *L) {
   luaL_checkversion(L);
   apr_status_t st = conc_init();
   if (lua_toboolean(L, 2)) {
-    conc_process_hello(check_channel(L));
+    conc_child_hello(check_channel(L));
     return 0;
   }
   if (st != APR_SUCCESS)

@@ -1,5 +1,5 @@
 /*
- * conc.multiprocessing: Process, and what knows of processes.
+ * conc.multiprocessing: Process; lprocesses.c has what holds for all of them.
  *
  * Reference: Python's multiprocessing module (3.14).
  */
@@ -14,23 +14,6 @@
 #include "lua/types.h"
 #include "lua/wire.h"
 
-conc_brood *lc_brood(lua_State *L) {
-  lc_state *S = lc_open(L);
-  if (S->self == NULL)
-    lc_error(L, "conc: this state is closing");
-  conc_obj *o = conc_root_attached(S->root, conc_brood_new);
-  if (o == NULL)
-    lc_fail(L, APR_ENOMEM);
-  return (conc_brood *)(void *)o;
-}
-
-void lc_brood_close(lc_state *S, conc_parker *self, conc_time deadline,
-                    int64_t grace) {
-  conc_obj *o = conc_root_attached(S->root, NULL);
-  if (o != NULL)
-    conc_brood_close((conc_brood *)(void *)o, self, deadline, grace);
-}
-
 static conc_process *check(lua_State *L) {
   conc_process *p = lc_check(L, 1, &conc_process_class);
   if (conc_process_closed(p))
@@ -44,111 +27,13 @@ static conc_process *check_only(lua_State *L) {
   return p;
 }
 
-/* Push the note as a string, or nil. */
-static void push_note(lua_State *L, conc_note which) {
-  conc_blob *text = conc_brood_note(lc_brood(L), which);
-  if (text == NULL) {
-    lua_pushnil(L);
-    return;
-  }
-  lc_push(L, &text->obj); /* so that it is released whatever happens */
-  conc_release(&text->obj);
-  lua_pushlstring(L, (const char *)conc_msg_data(&text->msg), text->msg.size);
-  lua_remove(L, -2);
-}
-
-/* ---- Relatives ---- */
-
-static void push_process(lua_State *L, conc_process *p) {
-  lc_push(L, &p->obj);
-  conc_release(&p->obj);
-}
-
-/* This process, as one more of them; made when first asked for. */
-static conc_process *self_process(lua_State *L) {
-  conc_brood *b = lc_brood(L);
-  conc_process *p = conc_brood_relative(b, CONC_SELF);
-  if (p != NULL)
-    return p;
-  apr_status_t st = conc_process_adopt(&p, b, "MainProcess", conc_sys_pid());
-  if (st != APR_SUCCESS)
-    lc_fail(L, st);
-  conc_retain(&p->obj);
-  conc_process *old = conc_brood_set_relative(b, CONC_SELF, p);
-  if (old != NULL)
-    conc_release(&old->obj);
-  return p;
-}
-
-/* current_process(): the Process that runs the caller */
-static int current_process(lua_State *L) {
-  lc_nomore(L, 0);
-  push_process(L, self_process(L));
-  return 1;
-}
-
-/* parent_process(): that of the process that started this one, or nil */
-static int parent_process(lua_State *L) {
-  lc_nomore(L, 0);
-  conc_process *p = conc_brood_relative(lc_brood(L), CONC_PARENT);
-  if (p == NULL)
-    lua_pushnil(L);
-  else
-    push_process(L, p);
-  return 1;
-}
+/* ---- Making ---- */
 
 static void push_name(lua_State *L, conc_process *p) {
   char name[256];
   conc_process_name(p, name, sizeof name);
   lua_pushstring(L, name);
 }
-
-/* A snapshot of the processes, in a userdata that releases them. */
-typedef struct snapshot {
-  size_t n;
-  conc_process *list[1];
-} snapshot;
-
-static void release_all(snapshot *s) {
-  for (size_t i = 0; i < s->n; i++)
-    conc_release(&s->list[i]->obj);
-  s->n = 0;
-}
-
-static int snapshot_gc(lua_State *L) {
-  release_all(lua_touserdata(L, 1));
-  return 0;
-}
-
-static snapshot *push_snapshot(lua_State *L, conc_brood *b) {
-  static const char key = 0;
-  for (size_t room = 64;; room *= 2) {
-    snapshot *s = lua_newuserdatauv(L, sizeof *s + room * sizeof *s->list, 0);
-    s->n = 0;
-    lc_setfinalizer(L, &key, snapshot_gc);
-    size_t n = conc_brood_processes(b, s->list, room);
-    s->n = n < room ? n : room;
-    if (n <= room)
-      return s;
-    lua_pop(L, 1);
-  }
-}
-
-/* active_children(): a sequence of the children that run, oldest first */
-static int active_children(lua_State *L) {
-  lc_nomore(L, 0);
-  snapshot *s = push_snapshot(L, lc_brood(L));
-  lua_createtable(L, (int)s->n, 0);
-  for (size_t i = 0; i < s->n; i++) {
-    lc_push(L, &s->list[i]->obj);
-    lua_rawseti(L, -2, (lua_Integer)i + 1);
-  }
-  release_all(s); /* in a state that closes nobody else does */
-  return 1;
-}
-
-/* ---- Making ---- */
 
 enum { TARGET = 1, ARGS, NAME, DAEMON, KEEP };
 
@@ -158,7 +43,7 @@ static const char *const methods_of_start[] = {"spawn", "forkserver", NULL};
 static bool is_forked(lua_State *L) {
   lua_pushvalue(L, lua_upvalueindex(2));
   if (lua_isnil(L, -1))
-    push_note(L, CONC_NOTE_METHOD);
+    lc_push_note(L, CONC_NOTE_METHOD);
   const char *s = lua_tostring(L, -1);
   bool forked = s != NULL && strcmp(s, methods_of_start[1]) == 0;
   return forked;
@@ -181,13 +66,15 @@ static const char *default_name(lua_State *L, conc_brood *b) {
   if (parent == NULL)
     return lua_pushfstring(L, "Process-%I", (LUAI_UACINT)n);
   conc_release(&parent->obj);
-  push_process(L, self_process(L));
-  push_name(L, lc_check(L, -1, &conc_process_class));
+  conc_process *self = lc_self_process(L);
+  lc_push(L, &self->obj);
+  conc_release(&self->obj);
+  push_name(L, self);
   return lua_pushfstring(L, "%s:%I", lua_tostring(L, -1), (LUAI_UACINT)n);
 }
 
 static bool own_daemon(lua_State *L) {
-  conc_process *self = self_process(L);
+  conc_process *self = lc_self_process(L);
   bool daemon = self->daemon;
   conc_release(&self->obj);
   return daemon;
@@ -242,7 +129,7 @@ static int new_process(lua_State *L) {
 }
 
 /* process_maker([method]): a constructor of processes */
-static int process_maker(lua_State *L) {
+int lc_process_maker(lua_State *L) {
   lua_settop(L, 1);
   lua_pushlightuserdata(L, lc_open(L));
   lua_insert(L, 1);
@@ -531,103 +418,3 @@ static const luaL_Reg metamethods[] = {{"__tostring", to_string}, {NULL, NULL}};
 
 const lc_type lc_process_type = {
   &conc_process_class, methods, metamethods, NULL, 0, false};
-
-/* ---- For lua/conc ---- */
-
-static const char *const notes[] = {"executable", "interpreter", "method",
-                                    "preload",    "key",         NULL};
-
-/* note(which): a text of the program, or nil */
-static int note(lua_State *L) {
-  push_note(L, (conc_note)luaL_checkoption(L, 1, NULL, notes));
-  return 1;
-}
-
-/* set_note(which, text | nil [, keep]): 'keep': if there is none yet */
-static int set_note(lua_State *L) {
-  size_t len;
-  conc_msg m;
-  conc_blob *text;
-  conc_note which = (conc_note)luaL_checkoption(L, 1, NULL, notes);
-  const char *s = luaL_optlstring(L, 2, NULL, &len);
-  conc_brood *b = lc_brood(L);
-  if (s == NULL) {
-    conc_brood_set_note(b, which, NULL, false);
-    return 0;
-  }
-  apr_status_t st = conc_msg_make(&m, s, len, NULL, 0);
-  if (st == APR_SUCCESS &&
-      (st = conc_blob_new(&text, CONC_BLOB_CODE, &m)) != APR_SUCCESS)
-    conc_msg_fini(&m);
-  if (st != APR_SUCCESS)
-    return lc_fail(L, st);
-  conc_brood_set_note(b, which, text, lua_toboolean(L, 3));
-  return 0;
-}
-
-/*
- * probe(program, code): true if it is an interpreter that can run conc; false
- * and why not
- */
-static int probe(lua_State *L) {
-  conc_sys_end end;
-  char text[120];
-  const conc_process_how how = {.program = luaL_checkstring(L, 1),
-                                .code = luaL_checkstring(L, 2),
-                                .name = luaL_checkstring(L, 1),
-                                .err = CONC_NO_HANDLE,
-                                .quiet = true};
-  apr_status_t st;
-  do
-    st = conc_process_probe(&how, lc_self(L), &end);
-  while (lc_again(L, st));
-  lua_pushboolean(L, st == APR_SUCCESS);
-  if (st == APR_SUCCESS)
-    return 1;
-  if (st != APR_EGENERAL)
-    lua_pushstring(L, APR_STATUS_IS_TIMEUP(st)
-                        ? "it does not answer"
-                        : apr_strerror(st, text, sizeof text));
-  else if (end.signal != 0)
-    lua_pushfstring(L, "ended by signal %d", end.signal);
-  else
-    lua_pushfstring(L, "ended with code %d", end.code);
-  return 2;
-}
-
-/* Push where that is, or nil. */
-static int push_path(lua_State *L, apr_status_t (*where)(char *, size_t)) {
-  char path[4096];
-  if (where(path, sizeof path) == APR_SUCCESS)
-    lua_pushstring(L, path);
-  else
-    lua_pushnil(L);
-  return 1;
-}
-
-/* heap_handle(): what a child calls the heap by */
-static int heap_handle(lua_State *L) {
-  apr_status_t st = conc_heap_open();
-  if (st != APR_SUCCESS)
-    return lc_fail(L, st);
-  lua_pushinteger(L, (lua_Integer)conc_heap_handle());
-  return 1;
-}
-
-/* program(): the path of the program that runs us, or nil */
-static int program(lua_State *L) { return push_path(L, conc_sys_program); }
-
-/* module(): the path of the library that holds conc's C half, or nil */
-static int module(lua_State *L) { return push_path(L, conc_sys_module); }
-
-const luaL_Reg lc_process_functions[] = {{"process_maker", process_maker},
-                                         {"current_process", current_process},
-                                         {"parent_process", parent_process},
-                                         {"active_children", active_children},
-                                         {"note", note},
-                                         {"set_note", set_note},
-                                         {"probe", probe},
-                                         {"heap_handle", heap_handle},
-                                         {"program", program},
-                                         {"module", module},
-                                         {NULL, NULL}};

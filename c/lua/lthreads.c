@@ -8,12 +8,7 @@
 static conc_thread *foreign(lua_State *L, lc_state *S) {
   static const char foreign_key = 0;
   uint64_t tid = conc_sys_tid();
-  if (lua_rawgetp(L, LUA_REGISTRYINDEX, &foreign_key) != LUA_TTABLE) {
-    lua_pop(L, 1);
-    lua_newtable(L);
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &foreign_key);
-  }
+  lc_pushtable(L, &foreign_key, NULL);
   if (lua_rawgeti(L, -1, (lua_Integer)tid) == LUA_TNIL) {
     conc_thread *t;
     lua_pop(L, 1);
@@ -62,34 +57,8 @@ static int main_thread(lua_State *L) {
   return 1;
 }
 
-/* A snapshot of the threads, in a userdata that releases them. */
-typedef struct snapshot {
-  size_t n;
-  conc_thread *list[1];
-} snapshot;
-
-static int snapshot_gc(lua_State *L) {
-  snapshot *s = lua_touserdata(L, 1);
-  for (size_t i = 0; i < s->n; i++)
-    conc_release(&s->list[i]->obj);
-  s->n = 0;
-  return 0;
-}
-
-static snapshot *push_snapshot(lua_State *L, conc_root *r) {
-  for (size_t room = 64;; room *= 2) {
-    snapshot *s = lua_newuserdatauv(L, sizeof *s + room * sizeof *s->list, 0);
-    s->n = 0;
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, snapshot_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
-    size_t n = conc_root_threads(r, s->list, room);
-    s->n = n < room ? n : room;
-    if (n <= room)
-      return s;
-    lua_pop(L, 1);
-  }
+static size_t take_threads(void *root, conc_obj **list, size_t room) {
+  return conc_root_threads(root, list, room);
 }
 
 /* enumerate(): a sequence of the threads that are alive, main first */
@@ -105,13 +74,14 @@ static int enumerate(lua_State *L) {
     lua_rawseti(L, -2, ++n);
   }
   int list = lua_gettop(L);
-  snapshot *s = push_snapshot(L, lc_get(L)->root);
+  lc_snapshot *s = lc_push_snapshot(L, take_threads, lc_get(L)->root);
   for (size_t i = 0; i < s->n; i++) {
-    if (s->list[i]->helper)
+    if (((conc_thread *)s->list[i])->helper)
       continue;
-    lc_push(L, &s->list[i]->obj);
+    lc_push(L, s->list[i]);
     lua_rawseti(L, list, ++n);
   }
+  lc_drop_snapshot(s);
   if (me->foreign && me != lc_get(L)->thread) {
     lc_push(L, &me->obj);
     lua_rawseti(L, list, ++n);
