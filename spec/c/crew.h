@@ -44,12 +44,16 @@ static inline uint32_t roll(worker *w, uint32_t n) {
   return (uint32_t)(w->random >> 11) % n;
 }
 
+static inline conc_time soon(worker *w) {
+  return conc_sys_now() + (conc_time)roll(w, 200) * MICRO;
+}
+
 /* For ever, now, or a few microseconds from now. */
 static inline conc_time some_deadline(worker *w) {
   switch (roll(w, 4)) {
   case 0: return CONC_FOREVER;
   case 1: return CONC_NOW;
-  default: return conc_sys_now() + (conc_time)roll(w, 200) * MICRO;
+  default: return soon(w);
   }
 }
 

@@ -17,6 +17,22 @@
 
 static const char *family_program;
 
+/* Random numbers of the main thread. */
+static uint64_t seed = 88172645463325252u;
+
+static inline uint32_t rnd(uint32_t n) {
+  seed ^= seed << 13;
+  seed ^= seed >> 7;
+  seed ^= seed << 17;
+  return (uint32_t)(seed >> 11) % n;
+}
+
+/* Is all given back that the heap has lent since then? */
+static inline bool same_usage(conc_heap_usage a) {
+  conc_heap_usage b = conc_heap_used();
+  return a.bytes == b.bytes && a.blocks == b.blocks;
+}
+
 /* Start "what handle a b" in a process of its own; returns its pid. */
 static inline pid_t family_start(const char *what, uint64_t a, uint64_t b) {
   char handle[24], x[24], y[24];

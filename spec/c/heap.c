@@ -11,15 +11,6 @@
 #include "ipc/txn.h"
 #include "ipc/word.h"
 
-static uint64_t seed = 88172645463325252u;
-
-static uint32_t rnd(uint32_t n) {
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return (uint32_t)(seed >> 11) % n;
-}
-
 static conc_proxy *parcel(size_t size, uint32_t nrefs) {
   conc_proxy *p;
   CHECK(conc_parcel_new(&p, size, nrefs) == APR_SUCCESS);
@@ -28,11 +19,6 @@ static conc_proxy *parcel(size_t size, uint32_t nrefs) {
 }
 
 static conc_parcel *in(const conc_proxy *p) { return conc_parcel_of(p); }
-
-static bool same_usage(conc_heap_usage a) {
-  conc_heap_usage b = conc_heap_used();
-  return a.bytes == b.bytes && a.blocks == b.blocks;
-}
 
 /* ---- Blocks ---- */
 

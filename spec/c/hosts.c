@@ -23,7 +23,7 @@
 #include "base/object.h"
 #include "check.h"
 #include "include/conc.h"
-#include "lua/module.h"
+#include "script.h"
 
 /* The sanitizers' own allocators may be locked in a child of many threads. */
 #if !defined(_WIN32) && !defined(__SANITIZE_ADDRESS__) &&                      \
@@ -70,22 +70,8 @@ static int open_all(lua_State *L) {
     luaL_requiref(L, lib->name, lib->func, 1);
     lua_pop(L, 1);
   }
-  if (lua_getglobal(L, LUA_LOADLIBNAME) == LUA_TTABLE) {
-    lua_pushliteral(L, "lua/?.lua;lua/?/init.lua");
-    lua_setfield(L, -2, "path");
-  }
-  lua_pop(L, 1);
-  luaL_requiref(L, "conc.core", luaopen_conc_core, 0);
-  lua_setglobal(L, "core");
+  open_core(L);
   return 0;
-}
-
-static void run(lua_State *L, const char *script) {
-  if (luaL_dostring(L, script) != LUA_OK) {
-    fprintf(stderr, "%s\nin: %s\n", lua_tostring(L, -1), script);
-    abort();
-  }
-  lua_settop(L, 0);
 }
 
 static lua_State *host(const luaL_Reg *libs) {

@@ -21,8 +21,8 @@
 #include "base/mem.h"
 #include "base/object.h"
 #include "check.h"
-#include "lua/module.h"
 #include "lua/worker.h"
+#include "script.h"
 
 enum { WATCHDOG = 600 };
 
@@ -74,20 +74,8 @@ static lua_State *new_state(void) {
 /* Open everything, and conc.core as the global 'core'. */
 static int open_all(lua_State *L) {
   luaL_openlibs(L);
-  lua_getglobal(L, LUA_LOADLIBNAME);
-  lua_pushliteral(L, "lua/?.lua;lua/?/init.lua");
-  lua_setfield(L, -2, "path");
-  luaL_requiref(L, "conc.core", luaopen_conc_core, 0);
-  lua_setglobal(L, "core");
+  open_core(L);
   return 0;
-}
-
-static void run(lua_State *L, const char *script) {
-  if (luaL_dostring(L, script) != LUA_OK) {
-    fprintf(stderr, "%s\nin: %s\n", lua_tostring(L, -1), script);
-    abort();
-  }
-  lua_settop(L, 0);
 }
 
 static lua_State *host(void) {

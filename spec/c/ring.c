@@ -8,24 +8,10 @@
 #include "ipc/squeue.h"
 #include "ipc/step.h"
 
-static uint64_t seed = 88172645463325252u;
-
-static uint32_t rnd(uint32_t n) {
-  seed ^= seed << 13;
-  seed ^= seed >> 7;
-  seed ^= seed << 17;
-  return (uint32_t)(seed >> 11) % n;
-}
-
 static conc_squeue *queue(uint64_t capacity) {
   conc_squeue *q;
   CHECK(conc_squeue_new(&q, &conc_squeue_class, capacity) == APR_SUCCESS);
   return q;
-}
-
-static bool same_usage(conc_heap_usage a) {
-  conc_heap_usage b = conc_heap_used();
-  return a.bytes == b.bytes && a.blocks == b.blocks;
 }
 
 /* ---- Messages: a number, and bytes that follow from it ---- */

@@ -15,13 +15,6 @@
 
 static conc_parker *self;
 
-static conc_time soon(void) { return conc_sys_now() + 20000 * MICRO; }
-
-static bool same_usage(conc_heap_usage a) {
-  conc_heap_usage b = conc_heap_used();
-  return a.bytes == b.bytes && a.blocks == b.blocks;
-}
-
 static void *get(uint64_t offset) {
   conc_proxy *p;
   CHECK(conc_shared_get(&p, offset) == APR_SUCCESS);
@@ -120,7 +113,8 @@ static void play_condition(uint64_t at, uint64_t step) {
   conc_scondition *c = get(at);
   conc_step_die((uint32_t)step);
   CHECK(conc_scondition_acquire(c, self, CONC_FOREVER) == APR_SUCCESS);
-  CHECK(conc_scondition_wait(c, self, soon()) == APR_TIMEUP);
+  CHECK(conc_scondition_wait(c, self, conc_sys_now() + 20000 * MICRO) ==
+        APR_TIMEUP);
   CHECK(conc_scondition_notify(c, SIZE_MAX, self) == APR_SUCCESS);
   CHECK(conc_scondition_release(c, self) == APR_SUCCESS);
   conc_release(&c->proxy.obj);
@@ -290,15 +284,6 @@ static void play_permit(uint64_t at, uint64_t unused) {
     CHECK(conc_ssemaphore_acquire(s, self, CONC_FOREVER) == APR_SUCCESS);
     CHECK(conc_ssemaphore_release(s, 1) == APR_SUCCESS);
   }
-}
-
-static uint64_t random_state = 0x2545f4914f6cdd1du;
-
-static uint32_t rnd(uint32_t n) {
-  random_state ^= random_state << 13;
-  random_state ^= random_state >> 7;
-  random_state ^= random_state << 17;
-  return (uint32_t)(random_state >> 11) % n;
 }
 
 /*

@@ -6,13 +6,8 @@
  * in for a futex.
  */
 
-#include <pthread.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/status.h"
 #include "core/carrier.h"
 #include "core/future.h"
 #include "core/queue.h"
@@ -20,96 +15,9 @@
 #include "wait/lot.h"
 #include "wait/mutex.h"
 
-#include "check.h"
+#include "crew.h"
 
-enum { THREADS = 8, WORDS = 3, WATCHDOG = 300 };
-
-static const conc_time MICRO = 1000;
-static double scale = 1;
-
-static int scaled(int n) {
-  int m = (int)(n * scale);
-  return m < 10 ? 10 : m;
-}
-
-/* What a thread of a test has. */
-typedef struct worker {
-  pthread_t os;
-  conc_parker *self;
-  uint64_t random;
-  int index;
-  void (*body)(struct worker *w);
-  void *arg;
-} worker;
-
-static uint32_t roll(worker *w, uint32_t n) {
-  w->random ^= w->random << 13;
-  w->random ^= w->random >> 7;
-  w->random ^= w->random << 17;
-  return (uint32_t)(w->random >> 11) % n;
-}
-
-static conc_time soon(worker *w) {
-  return conc_sys_now() + (conc_time)roll(w, 200) * MICRO;
-}
-
-/* For ever, now, or a few microseconds from now. */
-static conc_time some_deadline(worker *w) {
-  switch (roll(w, 4)) {
-  case 0: return CONC_FOREVER;
-  case 1: return CONC_NOW;
-  default: return soon(w);
-  }
-}
-
-static void busy(conc_time ns) {
-  conc_time until = conc_sys_now() + ns;
-  while (conc_sys_now() < until)
-    conc_sys_pause();
-}
-
-static void *run(void *arg) {
-  worker *w = arg;
-  w->body(w);
-  return NULL;
-}
-
-static void start(worker *w, int n, void (*body)(worker *), void *arg) {
-  for (int i = 0; i < n; i++) {
-    w[i] = (worker){.index = i, .body = body, .arg = arg};
-    w[i].random = (uint64_t)(i + 1) * 0x9e3779b97f4a7c15u;
-    w[i].self = conc_parker_new();
-    CHECK(w[i].self != NULL);
-  }
-  for (int i = 0; i < n; i++)
-    CHECK(pthread_create(&w[i].os, NULL, run, &w[i]) == 0);
-}
-
-static void join(worker *w, int n) {
-  for (int i = 0; i < n; i++)
-    CHECK(pthread_join(w[i].os, NULL) == 0);
-  for (int i = 0; i < n; i++)
-    conc_parker_free(w[i].self);
-}
-
-static void together(void (*body)(worker *), void *arg) {
-  worker w[THREADS];
-  start(w, THREADS, body, arg);
-  join(w, THREADS);
-}
-
-/* Somebody cancels a neighbour now and then; the neighbour takes notice. */
-static void tease(worker *w) {
-  worker *other = w - w->index + roll(w, THREADS);
-  if (roll(w, 64) == 0)
-    conc_parker_cancel(other->self);
-}
-
-static bool cancelled(worker *w, apr_status_t st) {
-  if (st == CONC_CANCELLED)
-    atomic_store(&w->self->cancel, 0);
-  return st == CONC_CANCELLED;
-}
+enum { WORDS = 3 };
 
 /* A word: none of its wakes is lost between the comparison and the sleep. */
 
@@ -622,17 +530,6 @@ int main(void) {
   static void (*const tests[])(void) = {
     test_word,   test_mutex, test_lot,    test_crowd, test_gate,
     test_queues, test_burst, test_future, test_crew,  test_first};
-  const char *env = getenv("CONC_SCALE");
-  if (env != NULL)
-    scale = atof(env);
-  for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
-    conc_time before = conc_sys_now();
-    watchdog(WATCHDOG);
-    tests[i]();
-    CHECK(conc_obj_count() == 0);
-    if (getenv("CONC_TIMES") != NULL)
-      fprintf(stderr, "%zu: %.2f s\n", i,
-              (double)(conc_sys_now() - before) / 1e9);
-  }
+  run_tests(tests, sizeof tests / sizeof *tests);
   return 0;
 }
