@@ -21,6 +21,10 @@
  * turn.  Therefore nobody sleeps for longer than a slice without looking at the
  * word and at its holder, and who has slept may take a STARVED word.
  *
+ * Who waits for other things as well (conc_robust_enter) does not sleep on the
+ * word: it marks it while it is held, and whoever releases it from such a word
+ * tells those (slock.h).  A mark that nobody sleeps for costs one vain wake.
+ *
  * Who takes the latch from the dead does so by one compare and exchange with
  * the word it saw, so only one does.
  *
@@ -187,6 +191,18 @@ apr_status_t conc_robust_acquire(conc_word *w, conc_parker *self,
     return APR_SUCCESS;
   apr_status_t st = acquire(w, self, deadline);
   conc_world_hear();
+  return st;
+}
+
+apr_status_t conc_robust_enter(conc_word *w, bool slept) {
+  struct effort e = {.word = w, .slept = slept};
+  apr_status_t st = APR_EAGAIN;
+  if (take_or_mark(&e, AWAITED))
+    st = APR_SUCCESS;
+  else if (take_from_dead(&e))
+    st = CONC_ABANDONED;
+  if (st != APR_EAGAIN)
+    conc_world_hear();
   return st;
 }
 

@@ -49,18 +49,28 @@ static inline bool conc_robust_try(conc_word *w) {
 apr_status_t conc_robust_acquire(conc_word *w, conc_parker *self,
                                  conc_time deadline);
 
+/*
+ * For who sleeps elsewhere: take the latch, or see to it that its release is
+ * one by conc_robust_hand_over.  'slept' says that this is not the first time.
+ * APR_SUCCESS, CONC_ABANDONED: taken; APR_EAGAIN: not.
+ */
+apr_status_t conc_robust_enter(conc_word *w, bool slept);
+
+/* Free the latch if this process holds it and nobody has asked to hear. */
+static inline bool conc_robust_quit(conc_word *w) {
+  uint32_t v = conc_robust_mine();
+  conc_world_tell();
+  /* Release: the next holder sees what this one wrote. */
+  return atomic_compare_exchange_strong_explicit(w, &v, 0, memory_order_release,
+                                                 memory_order_relaxed);
+}
+
 /* The rest of conc_robust_release. */
 apr_status_t conc_robust_hand_over(conc_word *w);
 
 /* Free the latch.  CONC_MISUSE: nobody holds it, and nothing was done. */
 static inline apr_status_t conc_robust_release(conc_word *w) {
-  uint32_t v = conc_robust_mine();
-  conc_world_tell();
-  /* Release: the next holder sees what this one wrote. */
-  if (atomic_compare_exchange_strong_explicit(w, &v, 0, memory_order_release,
-                                              memory_order_relaxed))
-    return APR_SUCCESS;
-  return conc_robust_hand_over(w);
+  return conc_robust_quit(w) ? APR_SUCCESS : conc_robust_hand_over(w);
 }
 
 /* Was it held, a moment ago?  By a dead process counts as held. */

@@ -18,9 +18,8 @@ apr_status_t conc_slock_new(conc_slock **out) {
   return APR_SUCCESS;
 }
 
-apr_status_t conc_slock_take(conc_slock_word *w, conc_parker *self,
-                             conc_time deadline) {
-  apr_status_t st = conc_robust_acquire(&w->latch, self, deadline);
+/* What the acquire of the latch has given, and what there is to be told. */
+static apr_status_t taken(conc_slock_word *w, apr_status_t st) {
   if (st != APR_SUCCESS)
     return st;
   /* Relaxed: written by whoever held the latch. */
@@ -28,6 +27,23 @@ apr_status_t conc_slock_take(conc_slock_word *w, conc_parker *self,
     return APR_SUCCESS;
   atomic_store(&w->abandoned, 0);
   return CONC_ABANDONED;
+}
+
+apr_status_t conc_slock_take(conc_slock_word *w, conc_parker *self,
+                             conc_time deadline) {
+  return taken(w, conc_robust_acquire(&w->latch, self, deadline));
+}
+
+apr_status_t conc_slock_enter(conc_slock_word *w, bool slept) {
+  return taken(w, conc_robust_enter(&w->latch, slept));
+}
+
+/* All look: which of those who select takes it is not known here. */
+apr_status_t conc_slock_hand_over(conc_slock_word *w) {
+  apr_status_t st = conc_robust_hand_over(&w->latch);
+  if (st == APR_SUCCESS)
+    conc_sgate_notify_all(&w->gate);
+  return st;
 }
 
 void conc_slock_retake(conc_slock_word *w, conc_parker *self) {

@@ -9,12 +9,18 @@
  */
 
 #include "ipc/robust.h"
+#include "ipc/sgate.h"
 #include "ipc/shared.h"
 
-/* The object.  [a] atomic */
+/*
+ * The object.  Who watches the gate and then marks the latch is rung by the
+ * release from that mark: the holder has to find it.
+ *   [a] atomic
+ */
 typedef struct conc_slock_word {
   conc_word latch;     /* [a] */
   conc_word abandoned; /* [a] 1: the next to acquire it has to be told */
+  conc_sgate gate;     /* for those who select; nobody sleeps there */
 } conc_slock_word;
 
 typedef struct conc_slock {
@@ -36,6 +42,17 @@ static inline conc_slock_word *conc_slock_at(const conc_slock *l) {
 apr_status_t conc_slock_take(conc_slock_word *w, conc_parker *self,
                              conc_time deadline);
 
+/* The same for who watches the gate, as conc_robust_enter. */
+apr_status_t conc_slock_enter(conc_slock_word *w, bool slept);
+
+/* The rest of conc_slock_drop. */
+apr_status_t conc_slock_hand_over(conc_slock_word *w);
+
+/* Free it.  CONC_MISUSE: it is free, and stays so. */
+static inline apr_status_t conc_slock_drop(conc_slock_word *w) {
+  return conc_robust_quit(&w->latch) ? APR_SUCCESS : conc_slock_hand_over(w);
+}
+
 /* Take it however long it takes; what there is to be told waits for the next
    acquire. */
 void conc_slock_retake(conc_slock_word *w, conc_parker *self);
@@ -47,7 +64,7 @@ static inline apr_status_t conc_slock_acquire(conc_slock *l, conc_parker *self,
 
 /* CONC_MISUSE: it is free, and stays so. */
 static inline apr_status_t conc_slock_release(conc_slock *l) {
-  return conc_robust_release(&conc_slock_at(l)->latch);
+  return conc_slock_drop(conc_slock_at(l));
 }
 
 static inline bool conc_slock_locked(const conc_slock *l) {

@@ -17,8 +17,6 @@ apr_status_t conc_srlock_new(conc_srlock **out) {
   return APR_SUCCESS;
 }
 
-static conc_srlock_word *word_of(const conc_srlock *l) { return l->proxy.at; }
-
 /* No two threads that live at the same time have the same. */
 static uint64_t name_of(const conc_parker *self) {
   return (uint64_t)conc_heap_self() << 32 | self->number;
@@ -30,20 +28,20 @@ static void set_owner(conc_srlock_word *w, uint64_t owner) {
 }
 
 bool conc_srlock_owned(const conc_srlock *l, const conc_parker *self) {
-  return atomic_load_explicit(&word_of(l)->owner, memory_order_relaxed) ==
-         name_of(self);
+  return atomic_load_explicit(&conc_srlock_at(l)->owner,
+                              memory_order_relaxed) == name_of(self);
 }
 
-apr_status_t conc_srlock_acquire(conc_srlock *l, conc_parker *self,
-                                 conc_time deadline) {
-  conc_srlock_word *w = word_of(l);
-  if (conc_srlock_owned(l, self)) {
-    if (w->level == UINT32_MAX)
-      return CONC_MISUSE;
-    w->level++;
-    return APR_SUCCESS;
-  }
-  apr_status_t st = conc_slock_take(&w->lock, self, deadline);
+static apr_status_t once_more(conc_srlock_word *w) {
+  if (w->level == UINT32_MAX)
+    return CONC_MISUSE;
+  w->level++;
+  return APR_SUCCESS;
+}
+
+/* What the acquire of the lock has given. */
+static apr_status_t taken(conc_srlock_word *w, const conc_parker *self,
+                          apr_status_t st) {
   if (st == APR_SUCCESS || st == CONC_ABANDONED) {
     set_owner(w, name_of(self));
     w->level = 1;
@@ -51,31 +49,46 @@ apr_status_t conc_srlock_acquire(conc_srlock *l, conc_parker *self,
   return st;
 }
 
+apr_status_t conc_srlock_acquire(conc_srlock *l, conc_parker *self,
+                                 conc_time deadline) {
+  conc_srlock_word *w = conc_srlock_at(l);
+  if (conc_srlock_owned(l, self))
+    return once_more(w);
+  return taken(w, self, conc_slock_take(&w->lock, self, deadline));
+}
+
+apr_status_t conc_srlock_enter(conc_srlock *l, conc_parker *self, bool slept) {
+  conc_srlock_word *w = conc_srlock_at(l);
+  if (conc_srlock_owned(l, self))
+    return once_more(w);
+  return taken(w, self, conc_slock_enter(&w->lock, slept));
+}
+
 apr_status_t conc_srlock_release(conc_srlock *l, const conc_parker *self) {
-  conc_srlock_word *w = word_of(l);
+  conc_srlock_word *w = conc_srlock_at(l);
   if (!conc_srlock_owned(l, self))
     return CONC_MISUSE;
   if (--w->level != 0)
     return APR_SUCCESS;
   set_owner(w, 0);
-  return conc_robust_release(&w->lock.latch);
+  return conc_slock_drop(&w->lock);
 }
 
 bool conc_srlock_locked(const conc_srlock *l) {
-  return conc_robust_held(&word_of(l)->lock.latch);
+  return conc_robust_held(&conc_srlock_at(l)->lock.latch);
 }
 
 uint32_t conc_srlock_save(conc_srlock *l) {
-  conc_srlock_word *w = word_of(l);
+  conc_srlock_word *w = conc_srlock_at(l);
   uint32_t level = w->level;
   w->level = 0;
   set_owner(w, 0);
-  (void)conc_robust_release(&w->lock.latch);
+  (void)conc_slock_drop(&w->lock);
   return level;
 }
 
 void conc_srlock_restore(conc_srlock *l, uint32_t level, conc_parker *self) {
-  conc_srlock_word *w = word_of(l);
+  conc_srlock_word *w = conc_srlock_at(l);
   conc_slock_retake(&w->lock, self);
   set_owner(w, name_of(self));
   w->level = level;

@@ -25,6 +25,10 @@ typedef struct conc_srlock {
 
 extern const conc_shared_class conc_srlock_class;
 
+static inline conc_srlock_word *conc_srlock_at(const conc_srlock *l) {
+  return l->proxy.at;
+}
+
 apr_status_t conc_srlock_new(conc_srlock **out);
 
 /* Does the caller hold it? */
@@ -36,6 +40,9 @@ bool conc_srlock_owned(const conc_srlock *l, const conc_parker *self);
  */
 apr_status_t conc_srlock_acquire(conc_srlock *l, conc_parker *self,
                                  conc_time deadline);
+
+/* The same for who watches the gate: APR_EAGAIN as conc_slock_enter. */
+apr_status_t conc_srlock_enter(conc_srlock *l, conc_parker *self, bool slept);
 
 /* One level less.  CONC_MISUSE: the caller does not hold it. */
 apr_status_t conc_srlock_release(conc_srlock *l, const conc_parker *self);

@@ -9,6 +9,7 @@
 #include "ipc/ring_cases.h"
 #include "ipc/spipe.h"
 #include "ipc/squeue.h"
+#include "ipc/sync_cases.h"
 #include "lua/lprocess.h"
 #include "lua/selectable.h"
 #include "lua/types.h"
@@ -44,6 +45,8 @@ static bool make_of_object(lua_State *L, int number, conc_obj *o,
            o->cls == &conc_sjoinable_class.cls ||
            o->cls == &conc_ssimple_class.cls)
     conc_case_ring_ready(c, o, conc_squeue_of((conc_squeue *)o));
+  else if (o->cls == &conc_sevent_class.cls)
+    conc_case_sevent(c, (conc_sevent *)o);
   else if (o->cls == &conc_event_class || o->cls == &conc_thread_class ||
            o->cls == &conc_future_class)
     return conc_case_of(c, o, lc_self(L));

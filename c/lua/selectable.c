@@ -1,4 +1,4 @@
-/* The cases of conc.select that core knows. */
+/* The cases of conc.select that core knows, and their twins in ipc. */
 
 #include "lua/selectable.h"
 
@@ -10,6 +10,7 @@
 #include "core/rlock.h"
 #include "core/semaphore.h"
 #include "core/thread.h"
+#include "ipc/sync_cases.h"
 #include "lua/priority.h"
 
 int lc_badcase(lua_State *L, int number, const char *fmt, ...) {
@@ -100,7 +101,35 @@ static int give_item_and_priority(lua_State *L, int idx, conc_case *c) {
   return 3;
 }
 
+/* ---- Of conc.multiprocessing ---- */
+
+static void make_shared(lua_State *L, int number, conc_obj *o, conc_case *c) {
+  (void)number;
+  if (o->cls == &conc_sevent_class.cls)
+    conc_case_sevent(c, (conc_sevent *)o);
+  else if (o->cls == &conc_slock_class.cls)
+    conc_case_slock(c, (conc_slock *)o);
+  else if (o->cls == &conc_srlock_class.cls)
+    conc_case_srlock(c, (conc_srlock *)o, lc_self(L));
+  else
+    conc_case_ssemaphore(c, (conc_ssemaphore *)o);
+}
+
+/* As acquire does: the lock, and perhaps a word. */
+static int give_lock(lua_State *L, int idx, conc_case *c) {
+  lua_pushvalue(L, idx);
+  if (c->seen == 0)
+    return 1;
+  lua_pushliteral(L, "abandoned");
+  return 2;
+}
+
 static const lc_selectable
+  sevent = {&conc_sevent_class.cls, make_shared, NULL, give_true},
+  slock = {&conc_slock_class.cls, make_shared, NULL, give_lock},
+  srlock = {&conc_srlock_class.cls, make_shared, NULL, give_lock},
+  ssemaphore = {&conc_ssemaphore_class.cls, make_shared, NULL, NULL},
+  sbounded = {&conc_sbounded_class.cls, make_shared, NULL, NULL},
   future = {&conc_future_class, make, NULL, NULL},
   thread = {&conc_thread_class, make_thread, NULL, NULL},
   event = {&conc_event_class, make, NULL, give_true},
@@ -131,4 +160,9 @@ const lc_selectable *const lc_selectables[] = {&fifo,
                                                &lc_sjoinable_selectable,
                                                &lc_ssimple_selectable,
                                                &lc_pipe_selectable,
+                                               &sevent,
+                                               &slock,
+                                               &srlock,
+                                               &ssemaphore,
+                                               &sbounded,
                                                NULL};
