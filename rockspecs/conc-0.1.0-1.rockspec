@@ -93,6 +93,7 @@ local common = {
   "c/ipc/srlock.c",
   "c/ipc/ssemaphore.c",
   "c/ipc/step.c",
+  "c/ipc/sync_cases.c",
   "c/ipc/tail.c",
   "c/ipc/txn.c",
   "c/ipc/wire.c",
