@@ -923,17 +923,17 @@ describe("Clients of a manager", function()
     assert.equal(1, mine.d.x)
     start(function(dict) dict.x = 2 end, d)()
     assert.equal(2, d.x)
-    local stranger = multiprocessing.BaseManager {address = m:address(), authkey = "guess"}
-    d, mine, other = nil, nil, nil -- luacheck: ignore 311
-    local address = m:address()
-    local key = helper.thread(function(where)
+    -- Also where a thread is connected already.
+    local function refused(where)
       local new = require "conc.multiprocessing".BaseManager
-      local _, err = pcall(new {address = where, authkey = "guess"}.connect,
-        new {address = where, authkey = "guess"})
+      local stranger = new {address = where, authkey = "guess"}
+      local _, err = pcall(stranger.connect, stranger)
       return err.class
-    end, address)()
-    assert.equal("AuthenticationError", key)
-    assert.is_table(stranger)
+    end
+    assert.equal("AuthenticationError", refused(m:address()))
+    assert.equal("AuthenticationError", helper.thread(helper.portable(refused), m:address())())
+    assert.equal(2, d.x)
+    assert.equal(2, mine.d.x)
   end)
 
   it("may end it", function()

@@ -75,9 +75,18 @@ end
 
 local function new_session(address, key)
   local self = setmetatable({address = address, key = key, serial = 0, npins = 0}, Session)
-  self.conn = open(address, key or authkey.get())
+  self.shown = key or authkey.get()
+  self.conn = open(address, self.shown)
   self.name, self.uid, self.names = self:call "hello"
   return self
+end
+
+-- Another key than the one that opened the session does not get at it: the server
+-- says so.
+local function check_key(self, key)
+  if key ~= self.key and (key or authkey.get()) ~= self.shown then
+    open(self.address, key or authkey.get()):close()
+  end
 end
 
 --- The session of this state with the manager at that address.
@@ -86,6 +95,8 @@ function client.session(address, key)
   if not self or self.dead then
     self = new_session(address, key)
     sessions[address] = self
+  else
+    check_key(self, key)
   end
   return self
 end
