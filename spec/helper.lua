@@ -419,16 +419,12 @@ end
 
 -- Failing memory -----------------------------------------------------------
 
---- Run f with the first allocation of conc's core failing, then the second,
--- and so on, until none is left to fail.  Returns in how many runs f raised,
--- which it must have done for want of memory and without leaving anything
--- behind.
-function helper.fail_each(f)
+local function fail_each(everywhere, f)
   flush()
   collectgarbage()
   local before, raised = count(), 0
   for n = 1, 100000 do
-    core.fault(n)
+    core.fault(n, everywhere)
     local ok, err = pcall(f)
     local pending = core.fault(0)
     if ok and pending ~= 0 then return raised end
@@ -444,6 +440,20 @@ function helper.fail_each(f)
     if left then error(("allocation %d leaks %s"):format(n, left), 2) end
   end
   error("no end of allocations", 2)
+end
+
+--- Run f with the first allocation of conc's core failing that this thread makes,
+-- then the second, and so on, until none is left to fail.  Returns in how many
+-- runs f raised, which it must have done for want of memory.  Whether or not it
+-- raises, f must leave nothing behind: it may well do without what failed.
+function helper.fail_each(f)
+  return fail_each(false, f)
+end
+
+--- The same, but the allocations of all threads are counted: for what is done in
+-- other threads too.  They may be of any thread, so the number is vague.
+function helper.fail_each_everywhere(f)
+  return fail_each(true, f)
 end
 
 -- Does a sanitizer or valgrind watch this program?

@@ -764,7 +764,7 @@ describe("A proxy", function()
 
   it("stays usable when memory fails", with(function(m)
     local d = m:dict()
-    local raised = helper.fail_each(function()
+    local raised = helper.fail_each_everywhere(function()
       d.x = {1, 2, 3}
       assert(#d.x == 3)
     end)

@@ -394,7 +394,7 @@ describe("map", function()
   it("leaves nothing behind when there is no memory for it", function()
     local ex <close> = Executor(1)
     ex:submit(double, 1):result()
-    assert.is_true(helper.fail_each(function()
+    assert.is_true(helper.fail_each_everywhere(function()
       for _, r in ex:map(double, {1, 2, 3}, {chunksize = 1}) do assert(r) end
     end) >= 1)
   end)

@@ -610,7 +610,7 @@ for _, method in ipairs(methods) do
 
     it("leaves nothing when memory fails at its start", function()
       local p
-      helper.fail_each(function()
+      helper.fail_each_everywhere(function()
         p = nil
         p = Process():start()
         p:join()

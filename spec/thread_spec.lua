@@ -750,7 +750,7 @@ end)
 describe("Starting a thread", function()
   it("frees whichever step fails", function()
     local f = load("local e = ...; e:set()", "=made", "t", _G)
-    local raised = helper.fail_each(function()
+    local raised = helper.fail_each_everywhere(function()
       local done = threading.Event()
       local t = Thread {target = f, args = {done, {("x"):rep(200)}}}
       local ok, err = pcall(t.start, t)

@@ -8,16 +8,31 @@
 /* Beyond this a block is worth telling the system that it will all be used. */
 enum { LARGE = 4 << 20 };
 
-static conc_word countdown;
+/*
+ * The countdown, and above it the low half of the number of the thread that it
+ * concerns; 0: all threads.  One word, so that nobody counts down what is not
+ * his.
+ */
+static _Atomic uint64_t fault;
 
-unsigned conc_mem_fail(unsigned n) { return atomic_exchange(&countdown, n); }
+static uint32_t countdown(uint64_t f) { return (uint32_t)f; }
+static uint32_t concerned(uint64_t f) { return (uint32_t)(f >> 32); }
 
-/* Relaxed: only a test that runs alone sets the countdown. */
+unsigned conc_mem_fail(unsigned n, bool everywhere) {
+  uint64_t whose = n == 0 || everywhere ? 0 : (uint32_t)conc_sys_tid();
+  return countdown(atomic_exchange(&fault, whose << 32 | n));
+}
+
+/* Relaxed: only a test sets it, and its own thread sees that at once. */
 bool conc_mem_fails(void) {
-  uint32_t n = atomic_load_explicit(&countdown, memory_order_relaxed);
-  while (n != 0 && !atomic_compare_exchange_weak(&countdown, &n, n - 1))
-    continue;
-  return n == 1;
+  uint64_t f = atomic_load_explicit(&fault, memory_order_relaxed);
+  if (countdown(f) == 0)
+    return false;
+  uint32_t me = (uint32_t)conc_sys_tid();
+  while (countdown(f) != 0 && (concerned(f) == 0 || concerned(f) == me))
+    if (atomic_compare_exchange_weak(&fault, &f, f - 1))
+      return countdown(f) == 1;
+  return false;
 }
 
 void *conc_alloc(size_t size) {

@@ -17,8 +17,12 @@ char *conc_strdup(const char *s);
 /* Is it the turn of this call to fail?  For memory of other kinds. */
 bool conc_mem_fails(void);
 
-/* Fail the n-th allocation from now (1: the next), once; 0: never.  Returns how
-   many were left until the one that was asked for before; 0: it has failed. */
-unsigned conc_mem_fail(unsigned n);
+/*
+ * Fail the n-th allocation from now (1: the next), once; 0: never.  Those of
+ * the calling thread are counted, or those of all threads if 'everywhere'.
+ * Returns how many were left until the one that was asked for before; 0: it has
+ * failed.
+ */
+unsigned conc_mem_fail(unsigned n, bool everywhere);
 
 #endif

@@ -96,10 +96,12 @@ static int stats(lua_State *L) {
   return 1;
 }
 
-/* fault(n): let the n-th allocation from now fail, once; 0: none.  Returns how
-   many were left until the one before; 0: that has failed */
+/* fault(n [, everywhere]): let the n-th allocation from now fail, once; 0: none.
+   The allocations of this thread are counted, or of all.  Returns how many were
+   left until the one before; 0: that has failed */
 static int fault(lua_State *L) {
-  lua_pushinteger(L, conc_mem_fail((unsigned)luaL_checkinteger(L, 1)));
+  unsigned n = (unsigned)luaL_checkinteger(L, 1);
+  lua_pushinteger(L, conc_mem_fail(n, lua_toboolean(L, 2)));
   return 1;
 }
 

@@ -207,9 +207,11 @@ static apr_status_t give_away(lc_packer *pk, conc_msg *m) {
 }
 
 apr_status_t lc_write_end(lc_packer *pk, conc_msg *m) {
-  apr_status_t st = pk->len > KEEP / 4
-                      ? give_away(pk, m)
-                      : conc_msg_make(m, pk->buf, pk->len, pk->refs, pk->nrefs);
+  apr_status_t st = APR_ENOMEM; /* there may be no value to tell of it */
+  if (!pk->failed)
+    st = pk->len > KEEP / 4
+           ? give_away(pk, m)
+           : conc_msg_make(m, pk->buf, pk->len, pk->refs, pk->nrefs);
   if (st == APR_SUCCESS)
     pk->nrefs = 0; /* they are the message's now */
   else

@@ -331,15 +331,15 @@ static void without_memory(void) {
     apr_status_t st = APR_ENOMEM;
     for (unsigned n = 1; st == APR_ENOMEM; n++) {
       CHECK(msg_number(&m) == i && conc_dict_len(d) == i);
-      conc_mem_fail(n);
+      conc_mem_fail(n, false);
       st = conc_dict_set(d, &key, &m);
-      conc_mem_fail(0);
+      conc_mem_fail(0, false);
       CHECK(n <= 4);
     }
     CHECK(st == APR_SUCCESS && m.size == 0);
   }
   conc_dict_snapshot *s;
-  conc_mem_fail(1);
+  conc_mem_fail(1, false);
   CHECK(conc_dict_copy(d, &s) == APR_ENOMEM);
   conc_release((conc_obj *)d);
 }

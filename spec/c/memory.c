@@ -11,6 +11,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -232,13 +233,13 @@ static bool opens(bool own, unsigned n) {
   luaL_openlibs(L);
   lua_pushcfunction(L, open_all);
   if (own) {
-    conc_mem_fail(n);
+    conc_mem_fail(n, false);
   } else {
     atomic_store(&left, (long)n);
     atomic_store(&failures, 1);
   }
   bool failed = lua_pcall(L, 0, 0, 0) != LUA_OK;
-  conc_mem_fail(0);
+  conc_mem_fail(0, false);
   atomic_store(&failures, 0);
   lua_settop(L, 0);
   if (failed) {
@@ -250,11 +251,37 @@ static bool opens(bool own, unsigned n) {
   return failed;
 }
 
+static void *allocate_ten(void *arg) {
+  unsigned *got = arg;
+  for (int i = 0; i < 10; i++) {
+    void *p = conc_alloc(8);
+    *got += p != NULL;
+    conc_free(p);
+  }
+  return NULL;
+}
+
+/* A thread counts down to its own failure, unless it asks for any. */
+static void whose_failure(void) {
+  for (int everywhere = 0; everywhere < 2; everywhere++) {
+    pthread_t other;
+    unsigned theirs = 0, mine = 0;
+    conc_mem_fail(5, everywhere);
+    CHECK(pthread_create(&other, NULL, allocate_ten, &theirs) == 0);
+    pthread_join(other, NULL);
+    CHECK(theirs == (everywhere ? 9 : 10));
+    allocate_ten(&mine);
+    CHECK(mine == (everywhere ? 10 : 9));
+    CHECK(conc_mem_fail(0, false) == 0);
+  }
+}
+
 int main(int argc, char **argv) {
   lc_worker_alloc = allocate_worker;
   const char *s = getenv("CONC_SCALE");
   scale = s == NULL || atof(s) <= 0 || atof(s) > 1 ? 1 : atof(s);
   watchdog(WATCHDOG);
+  whose_failure();
   for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
     if (argc > 1 && strcmp(argv[1], scripts[i].name) != 0)
       continue;
