@@ -20,6 +20,22 @@ static inline int lc_acquired(lua_State *L, apr_status_t st) {
   return 2;
 }
 
+/* The method: wait for the object 'o' at 1, as long as the argument 2 says. */
+static inline int lc_acquire(lua_State *L, conc_obj *o,
+                             apr_status_t (*acquire)(conc_obj *o,
+                                                     conc_parker *self,
+                                                     conc_time deadline)) {
+  lc_nomore(L, 2);
+  conc_time deadline = lc_deadline(L, 2, "timeout");
+  apr_status_t st;
+  do
+    st = acquire(o, lc_self(L), deadline);
+  while (lc_again(L, st));
+  if (st == CONC_MISUSE)
+    return lc_error(L, "cannot acquire an RLock that often");
+  return lc_acquired(L, st);
+}
+
 /*
  * The object at 1, which is of one of two kinds of one type: what lives in
  * this process, or in shared memory.

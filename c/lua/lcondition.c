@@ -60,18 +60,6 @@ static apr_status_t c_notify(conc_obj *c, size_t n, const conc_parker *self) {
 
 /* ---- Its lock: the methods of the lock, told of the lock ---- */
 
-static int acquire_slowly(lua_State *L, conc_obj *c) {
-  lc_nomore(L, 2);
-  conc_time deadline = lc_deadline(L, 2, "timeout");
-  apr_status_t st;
-  do
-    st = c_acquire(c, lc_self(L), deadline);
-  while (lc_again(L, st));
-  if (st == CONC_MISUSE)
-    return lc_error(L, "cannot acquire an RLock that often");
-  return lc_acquired(L, st);
-}
-
 /***
 Acquire its lock.
 @function acquire
@@ -91,7 +79,7 @@ static int condition_acquire(lua_State *L) {
     if (st == CONC_ABANDONED)
       return lc_acquired(L, st);
   }
-  return acquire_slowly(L, c);
+  return lc_acquire(L, c, c_acquire);
 }
 
 static int release(lua_State *L, conc_obj *c) {

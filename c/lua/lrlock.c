@@ -37,18 +37,6 @@ static bool locked(const conc_obj *l) {
 
 /* ---- Methods ---- */
 
-static int acquire_slowly(lua_State *L, conc_obj *l) {
-  lc_nomore(L, 2);
-  conc_time deadline = lc_deadline(L, 2, "timeout");
-  apr_status_t st;
-  do
-    st = acquire(l, lc_self(L), deadline);
-  while (lc_again(L, st));
-  if (st == CONC_MISUSE)
-    return lc_error(L, "cannot acquire an RLock that often");
-  return lc_acquired(L, st);
-}
-
 /***
 Wait until the lock is free, and hold it; or hold it one level deeper, at once,
 if this thread does already.
@@ -70,7 +58,7 @@ static int rlock_acquire(lua_State *L) {
     if (st == CONC_ABANDONED)
       return lc_acquired(L, st);
   }
-  return acquire_slowly(L, l);
+  return lc_acquire(L, l, acquire);
 }
 
 static int release(lua_State *L, conc_obj *l) {

@@ -62,16 +62,6 @@ static uint32_t most_of(const conc_obj *s) {
 
 /* ---- Methods ---- */
 
-static int acquire_slowly(lua_State *L, conc_obj *s) {
-  lc_nomore(L, 2);
-  conc_time deadline = lc_deadline(L, 2, "timeout");
-  apr_status_t st;
-  do
-    st = s_acquire(s, lc_self(L), deadline);
-  while (lc_again(L, st));
-  return lc_acquired(L, st);
-}
-
 /***
 Take one permit, waiting until there is one.
 @function acquire
@@ -85,7 +75,7 @@ static int semaphore_acquire(lua_State *L) {
   conc_obj *s = check(L);
   if (lua_gettop(L) == 1 && try_acquire(s))
     return 1;
-  return acquire_slowly(L, s);
+  return lc_acquire(L, s, s_acquire);
 }
 
 static int release(lua_State *L, conc_obj *s, uint32_t n) {

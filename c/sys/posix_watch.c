@@ -18,8 +18,6 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { STACK = 256 << 10 };
-
 /* [l] under the lock */
 static struct {
   pthread_mutex_t lock;
@@ -109,20 +107,6 @@ static void *watch(void *arg) {
   return NULL;
 }
 
-static apr_status_t start_thread(void *(*run)(void *), void *arg) {
-  struct conc_sys_mask mask;
-  pthread_attr_t attr;
-  pthread_t thread;
-  pthread_attr_init(&attr);
-  pthread_attr_setstacksize(&attr, STACK);
-  pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-  conc_sys_mask_signals(&mask); /* none of a host's handlers runs there */
-  int error = pthread_create(&thread, &attr, run, arg);
-  conc_sys_unmask_signals(&mask);
-  pthread_attr_destroy(&attr);
-  return error;
-}
-
 static bool widen_locked(void) {
   uint32_t room = watcher.room == 0 ? 16 : 2 * watcher.room;
   conc_sys_watch **list = realloc(watcher.list, room * sizeof *list);
@@ -151,7 +135,7 @@ static apr_status_t set_up_locked(void) {
     return st;
   (void)fcntl(watcher.bell[0], F_SETFL, O_NONBLOCK);
   (void)fcntl(watcher.bell[1], F_SETFL, O_NONBLOCK);
-  st = start_thread(watch, (void *)(intptr_t)watcher.bell[0]);
+  st = conc_sys_helper(watch, (void *)(intptr_t)watcher.bell[0]);
   if (st != APR_SUCCESS) {
     close(watcher.bell[0]);
     close(watcher.bell[1]);

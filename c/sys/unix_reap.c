@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <sys/wait.h>
 
-enum { STACK = 64 << 10 };
+enum { STACK = 256 << 10 };
 
 static void *wait_for(void *arg) {
   conc_sys_child *c = arg;

@@ -33,19 +33,10 @@ int64_t conc_sys_now(void) {
   return ticks.QuadPart / f * second + ticks.QuadPart % f * second / f;
 }
 
-/* Rounded up, so that a sleeper with time left never spins; a day at most. */
-static DWORD milliseconds(int64_t ns) {
-  const int64_t day = 86400000;
-  if (ns < 0)
-    return INFINITE;
-  int64_t ms = ns / 1000000 + (ns % 1000000 != 0);
-  return (DWORD)(ms < day ? ms : day);
-}
-
 /* The system compares and queues in one step with respect to its wakes. */
 void conc_sys_wait(conc_word *w, uint32_t expected, int64_t timeout) {
   (void)WaitOnAddress((volatile void *)w, &expected, sizeof expected,
-                      milliseconds(timeout));
+                      conc_windows_milliseconds(timeout));
 }
 
 void conc_sys_wake(conc_word *w, bool all) {

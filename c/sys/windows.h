@@ -20,6 +20,7 @@
 
 #include <apr_errno.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <wchar.h>
 
 /* ---- Errors ---- */
@@ -27,6 +28,17 @@
 /* Of the last call: as Unix has it, where that has a name for it. */
 apr_status_t conc_windows_error(void);
 apr_status_t conc_windows_socket_error(void);
+
+/* ---- Times ---- */
+
+/* Rounded up, so that a sleeper with time left never spins; a day at most. */
+static inline DWORD conc_windows_milliseconds(int64_t ns) {
+  const int64_t day = 86400000;
+  if (ns < 0)
+    return INFINITE;
+  int64_t ms = ns / 1000000 + (ns % 1000000 != 0);
+  return (DWORD)(ms < day ? ms : day);
+}
 
 /* ---- Text ---- */
 

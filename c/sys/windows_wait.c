@@ -114,14 +114,6 @@ static void leave(conc_bucket *b, conc_bed *bed) {
   atomic_fetch_sub(&b->sleepers, 1);
 }
 
-static DWORD milliseconds(int64_t ns) {
-  const int64_t day = 86400000;
-  if (ns < 0)
-    return INFINITE;
-  int64_t ms = ns / 1000000 + (ns % 1000000 != 0);
-  return (DWORD)(ms < day ? ms : day);
-}
-
 void conc_sys_wait_shared(conc_word *w, uint32_t expected, int64_t timeout) {
   uint32_t number;
   bool mine;
@@ -145,7 +137,7 @@ void conc_sys_wait_shared(conc_word *w, uint32_t expected, int64_t timeout) {
   if (event == NULL)
     Sleep(1);
   else if (atomic_load(w) == expected)
-    (void)WaitForSingleObject(event, milliseconds(timeout));
+    (void)WaitForSingleObject(event, conc_windows_milliseconds(timeout));
   leave(b, bed);
   if (mine && event != NULL)
     (void)CloseHandle(event);
