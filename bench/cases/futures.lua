@@ -2,6 +2,7 @@ local conc = require "conc"
 local futures = require "conc.futures"
 local threading = require "conc.threading"
 local measure = require "bench.measure"
+local work = require "bench.work"
 
 local ThreadPoolExecutor = futures.ThreadPoolExecutor
 
@@ -35,11 +36,6 @@ local function as_completed(fs)
   assert(n == N)
 end
 
--- One after the other: the worker still looks for work when the next one comes.
-local function latency(ex, n)
-  for i = 1, n do assert(ex:submit(same, i):result() == i) end
-end
-
 -- From the request to stop a loop that runs until its future is done.
 local function stop(ex, n)
   local sum = 0
@@ -59,10 +55,10 @@ local function chunks(ex, xs, size)
   for _ in ex:map(same, xs, {chunksize = size}) do end
 end
 
-local function with(workers, rounds, work)
+local function with(workers, rounds, run)
   return function()
     local ex <close> = ThreadPoolExecutor(workers)
-    return measure.fixed(rounds, function(n) return work(ex, n) end,
+    return measure.fixed(rounds, function(n) return run(ex, n) end,
       function(n) for i = 1, n do pong(function() return i end) end end)
   end
 end
@@ -88,7 +84,7 @@ end
 return {
   {
     name = "submit, then result", unit = "us", floor = "two calls", cpython = "latency",
-    figures = with(1, 2000, latency),
+    figures = with(1, 2000, work.latency),
   },
   {
     name = "cancel of a running loop", unit = "us", floor = "two calls",
