@@ -79,4 +79,4 @@ keep(FILE, text)
 local version = assert(read "c/lua/module.c":match '#define VERSION "([^"]+)"')
 keep(("rockspecs/conc-%s-1.rockspec"):format(version), (text
   :gsub('version = "scm%-1"', ('version = "%s-1"'):format(version))
-  :gsub('(source = {url = "[^"]+")}', ('%%1, tag = "v%s"}'):format(version))))
+  :gsub('(source = {url = [^}]+)}', ('%%1, tag = "v%s"}'):format(version))))

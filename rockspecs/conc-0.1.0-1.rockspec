@@ -1,3 +1,7 @@
+-- Where conc will be published is not decided: no name under .example exists
+-- (RFC 2606).  Until then the rock is made in a checkout, by luarocks make.
+local site = "conc.example"
+
 rockspec_format = "3.0"
 package = "conc"
 version = "0.1.0-1"
@@ -9,12 +13,12 @@ description = {
     concurrent.futures, for Lua 5.4, with one Lua state per thread and no
     global lock.
   ]],
-  homepage = "https://conc.example",
+  homepage = "https://" .. site,
   license = "MIT",
   labels = {"threads", "concurrency", "parallel", "queue", "futures"},
 }
 
-source = {url = "git+https://conc.example/conc.git", tag = "v0.1.0"}
+source = {url = "git+https://" .. site .. "/conc.git", tag = "v0.1.0"}
 
 supported_platforms = {"unix", "windows"}
 dependencies = {"lua >= 5.4, < 5.5"}
