@@ -1,9 +1,58 @@
 #ifndef CONC_BROOD_H
 #define CONC_BROOD_H
 
-/* What process.c, brood.c and forks.c share; nobody else includes it. */
+/* The processes that one root (core/root.h) has started are its brood. */
 
+#include "core/blob.h"
 #include "ipc/process.h"
+
+apr_status_t conc_brood_new(conc_obj **out);
+void conc_brood_release(conc_brood *b);
+
+/* A number for names: 1, 2, 3 ... */
+uint64_t conc_brood_count(conc_brood *b);
+
+/*
+ * Texts that all threads of the program share: a note is a retained blob, or
+ * NULL when it was never set.  set takes the reference over; 'keep': one that
+ * is there stays.
+ */
+typedef enum {
+  CONC_NOTE_EXECUTABLE,  /* what the user said */
+  CONC_NOTE_INTERPRETER, /* what was found */
+  CONC_NOTE_METHOD,
+  CONC_NOTE_PRELOAD,
+  CONC_NOTE_KEY,
+  CONC_NOTES
+} conc_note;
+conc_blob *conc_brood_note(conc_brood *b, conc_note which);
+void conc_brood_set_note(conc_brood *b, conc_note which, conc_blob *text,
+                         bool keep);
+
+/*
+ * This process itself (PARENT: the one that started it) as one of the brood
+ * sees it, retained; NULL: nobody has said so.  set takes the reference
+ * over and returns the one before; the processes of a brood are children of
+ * who was last set as SELF.
+ */
+typedef enum { CONC_SELF, CONC_PARENT } conc_relative;
+conc_process *conc_brood_relative(conc_brood *b, conc_relative which);
+conc_process *conc_brood_set_relative(conc_brood *b, conc_relative which,
+                                      conc_process *p);
+
+/* Up to 'room' processes that run, retained, oldest first; how many there
+   are. */
+size_t conc_brood_processes(conc_brood *b, conc_obj **list, size_t room);
+
+/*
+ * The end of a brood: daemons are terminated, the others joined until
+ * 'deadline' and then terminated as well; who is left after 'grace' ns is
+ * killed.  Nothing starts any more.
+ */
+void conc_brood_close(conc_brood *b, conc_parker *self, conc_time deadline,
+                      int64_t grace);
+
+/* ---- For brood.c, process.c and forks.c ---- */
 
 /*
  * [l] lock, a leaf but for the lot   [a] atomic

@@ -2,8 +2,7 @@
 #define CONC_PROCESS_H
 
 /*
- * Child processes.  Those that one root (core/root.h) started are its
- * brood.  Each child has one end of a channel whose other end only its parent
+ * Child processes; brood.h has the families that they belong to.  Each child has one end of a channel whose other end only its parent
  * has: its job comes through it, and when it is closed because the parent is
  * gone, however that happened, the child ends.
  *
@@ -13,7 +12,6 @@
 
 #include <apr_errno.h>
 
-#include "core/blob.h"
 #include "core/event.h"
 #include "ipc/tail.h"
 #include "ipc/wire.h"
@@ -68,65 +66,15 @@ typedef struct conc_process {
 
 extern const conc_class conc_process_class;
 
-/* ---- Broods ---- */
-
-apr_status_t conc_brood_new(conc_obj **out);
-void conc_brood_release(conc_brood *b);
-
-/* A number for names: 1, 2, 3 ... */
-uint64_t conc_brood_count(conc_brood *b);
-
-/*
- * Texts that all threads of the program share: a note is a retained blob, or
- * NULL when it was never set.  set takes the reference over; 'keep': one that
- * is there stays.
- */
-typedef enum {
-  CONC_NOTE_EXECUTABLE,  /* what the user said */
-  CONC_NOTE_INTERPRETER, /* what was found */
-  CONC_NOTE_METHOD,
-  CONC_NOTE_PRELOAD,
-  CONC_NOTE_KEY,
-  CONC_NOTES
-} conc_note;
-conc_blob *conc_brood_note(conc_brood *b, conc_note which);
-void conc_brood_set_note(conc_brood *b, conc_note which, conc_blob *text,
-                         bool keep);
-
-/*
- * This process itself (PARENT: the one that started it) as one of the brood
- * sees it, retained; NULL: nobody has said so.  set takes the reference
- * over and returns the one before; the processes of a brood are children of
- * who was last set as SELF.
- */
-typedef enum { CONC_SELF, CONC_PARENT } conc_relative;
-conc_process *conc_brood_relative(conc_brood *b, conc_relative which);
-conc_process *conc_brood_set_relative(conc_brood *b, conc_relative which,
-                                      conc_process *p);
-
-/* Is it a child of the process that a host has forked this one from? */
-bool conc_process_left(conc_process *p);
-
-/* Up to 'room' processes that run, retained, oldest first; how many there
-   are. */
-size_t conc_brood_processes(conc_brood *b, conc_obj **list, size_t room);
-
-/*
- * The end of a brood: daemons are terminated, the others joined until
- * 'deadline' and then terminated as well; who is left after 'grace' ns is
- * killed.  Nothing starts any more.
- */
-void conc_brood_close(conc_brood *b, conc_parker *self, conc_time deadline,
-                      int64_t grace);
-
-/* ---- Processes ---- */
-
 apr_status_t conc_process_new(conc_process **out, conc_brood *b,
                               const char *name, bool daemon);
 
 /* One that runs and is no child of ours: this one, or our parent. */
 apr_status_t conc_process_adopt(conc_process **out, conc_brood *b,
                                 const char *name, uint64_t pid);
+
+/* Is it a child of the process that a host has forked this one from? */
+bool conc_process_left(conc_process *p);
 
 /* How to start one. */
 typedef struct conc_process_how {
@@ -143,8 +91,8 @@ typedef struct conc_process_how {
 
 /*
  * CONC_MISUSE: was started before.  CONC_CLOSED: the brood has ended.
- * Otherwise what the system says.  Opens the heap.  Waits until the job is written; a child
- * that ends before it has read it is a success: its end tells.
+ * Otherwise what the system says.  Opens the heap.  Waits until the job is
+ * written; a child that ends before it has read it is a success: its end tells.
  */
 apr_status_t conc_process_start(conc_process *p, const conc_process_how *how,
                                 conc_parker *self);

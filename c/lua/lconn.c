@@ -174,7 +174,8 @@ unsigned char *lc_target(lua_State *L, int arg, size_t *room) {
   return (unsigned char *)a->elements;
 }
 
-/* c:recv_bytes_into(array | shm [, offset [, timeout]]): bytes, or nil and a word */
+/* c:recv_bytes_into(array | shm [, offset [, timeout]]): bytes, or nil and a
+   word */
 static int recv_bytes_into(lua_State *L) {
   conc_conn *c = check(L);
   size_t room;

@@ -95,8 +95,8 @@ static void pack_job(lua_State *L, conc_msg *m) {
 }
 
 /*
- * Process{target =, args = {}, name =, daemon =, keep_stderr =}.  Refuses what cannot travel
- * here, in the caller.  Upvalue 2: the start method, or nil.
+ * Process{target =, args = {}, name =, daemon =, keep_stderr =}.  Refuses what
+ * cannot travel here, in the caller.  Upvalue 2: the start method, or nil.
  */
 static int new_process(lua_State *L) {
   static const char *const names[] = {"target", "args",        "name",

@@ -1,7 +1,7 @@
 #ifndef LC_PROCESS_H
 #define LC_PROCESS_H
 
-#include "ipc/process.h"
+#include "ipc/brood.h"
 #include "lua/lc.h"
 
 /* The brood of the caller's family; raises. */

@@ -20,8 +20,8 @@ typedef struct choice {
 } choice;
 
 /*
- * All of a call.  There is room for one case more.  Cases whose messages must be freed whatever is raised are in
- * a userdata; a few others are on the stack.
+ * All of a call.  There is room for one case more.  Cases whose messages must be
+ * freed whatever is raised are in a userdata; a few others are on the stack.
  *   stack: 1 the table, 2 the timeout, then the object of each case
  */
 enum { FEW = 4, OBJECTS = 3 };

@@ -43,7 +43,8 @@ bool lc_update_end(lc_state *S, lc_update u);
 /* Raise what such a function is told; it was the argument 'arg'. */
 int lc_update_own(lua_State *L, int arg);
 
-/* Tell of a write, if lc_updating (state.h): to the bytes at 'place', or to an entry of a Dict. */
+/* Tell of a write, if lc_updating (state.h): to the bytes at 'place', or to an
+   entry of a Dict. */
 void lc_wrote(lc_state *S, const void *place, size_t size);
 void lc_wrote_key(lc_state *S, const void *dict, uint64_t key);
 

@@ -149,7 +149,8 @@ void conc_sys_await(conc_handle h, unsigned events);
  * A process without threads that forks itself when asked to.  serve never
  * returns there: it ends when the other end of 'channel' is closed.  It
  * returns in each process that was forked, with the handle that was given to
- * it, and with the standard error that was given to it if one was.  APR_ENOTIMPL: not on this system.
+ * it, and with the standard error that was given to it if one was.
+ * APR_ENOTIMPL: not on this system.
  */
 apr_status_t conc_sys_forks_serve(conc_handle channel, conc_handle *given);
 

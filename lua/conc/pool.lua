@@ -185,7 +185,8 @@ local function joiner(sizes)
   end
 end
 
-local function start_map(self, call, star, fn, xs, options)
+local function start_map(self, call, fn, xs, options)
+  local star = call:find "^star" ~= nil
   arguments.callable(1, call, "fn", fn)
   if math.type(options) then options = {chunksize = options} end
   options = check_callbacks(call, 3, options)
@@ -210,7 +211,7 @@ end
 -- @param xs a sequence, or an iterator function
 -- @int[opt] chunksize items that travel together
 function Pool:map(fn, xs, chunksize)
-  return start_map(self, "map", false, fn, xs, chunksize):get()
+  return start_map(self, "map", fn, xs, chunksize):get()
 end
 
 --- The same without waiting.
@@ -219,17 +220,17 @@ end
 -- @tparam[opt] table options `chunksize`, `callback`, `error_callback`
 -- @treturn AsyncResult
 function Pool:map_async(fn, xs, options)
-  return start_map(self, "map_async", false, fn, xs, options)
+  return start_map(self, "map_async", fn, xs, options)
 end
 
 --- `map` with items that are tables of arguments.
 function Pool:starmap(fn, xs, chunksize)
-  return start_map(self, "starmap", true, fn, xs, chunksize):get()
+  return start_map(self, "starmap", fn, xs, chunksize):get()
 end
 
 --- `map_async` with items that are tables of arguments.
 function Pool:starmap_async(fn, xs, options)
-  return start_map(self, "starmap_async", true, fn, xs, options)
+  return start_map(self, "starmap_async", fn, xs, options)
 end
 
 -- What imap returns: an iterator that is also an object.

@@ -4,8 +4,8 @@
  * raises, nothing panics, hangs or is left behind.  (Memory of conc's own is
  * made to fail by the specs in Lua: helper.fail_each.)
  *
- * So do the allocations of the states that conc makes.  CONC_SCALE shrinks the loops.  Runs in the root of
- * the source tree.
+ * So do the allocations of the states that conc makes.  CONC_SCALE shrinks the
+ * loops.  Runs in the root of the source tree.
  */
 
 #include <lauxlib.h>
