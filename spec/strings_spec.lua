@@ -69,9 +69,7 @@ describe("A large string in a queue", function()
     assert(kilobytes() < before + SIZE / 1024)
   end)
 
-  -- With the collector at full pressure it stays longer; why is not known.
-  local once = os.getenv "CONC_GC" and function() end or it
-  once("is let go by a sender that waits", function()
+  it("is let go by a sender that waits", function()
     local q, back = queue.Queue(), queue.Queue()
     local finish = helper.thread(function(there, answers, size)
       local before = collectgarbage "count"

@@ -92,13 +92,15 @@ conc_loan *lc_lend(lua_State *L, int idx) {
   luaL_checkstack(L, 10, NULL);
   lc_pushtable(L, &table_key, NULL);
   sweep(L, table);
-  if (!is_watched(L, table))
-    set_watch(L, table);
   lent *x = lua_newuserdatauv(L, sizeof *x, 1);
   x->loan = NULL;
   lc_setfinalizer(L, &key, lent_gc);
   lua_pushvalue(L, idx);
   lua_setiuservalue(L, -2, 1);
+  /* Once there is a watch the collector does not run until the end of this: it
+     would have the watch see nothing to stay for. */
+  if (!is_watched(L, table))
+    set_watch(L, table);
   x->loan = conc_loan_new(s, len);
   if (x->loan == NULL)
     lc_fail(L, APR_ENOMEM);
