@@ -224,7 +224,8 @@ demo:
 EXAMPLES ?= $(wildcard examples/*.lua)
 examples: all
 	@for x in $(EXAMPLES); do \
-	  echo "== $$x"; timeout 120 $(CONC_LUA) $$x || exit; done
+	  echo "== $$x"; $(LIMIT) $(CONC_LUA) $$x || { state=$$?; \
+	  echo "failed: $$x: exit code $$state"; exit $$state; }; done
 
 # --- tests ---
 
