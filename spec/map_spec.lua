@@ -475,14 +475,15 @@ describe("map", function()
 
   it("begins no more parts of a long chunk when its loop is left", function()
     local ex <close> = Executor(1)
-    local count = threading.Value "q"
-    local function slow(c)
-      c:add(1)
+    local count, left = threading.Value "q", threading.Event()
+    local function slow(c, e)
+      if c:add(1) > 50 then e:wait() end
       require "conc".sleep(0.002)
     end
-    local xs = {}
-    for i = 1, 640 do xs[i] = count end
-    for i in ex:map(slow, xs) do if i == 2 then break end end
+    local args = {}
+    for i = 1, 640 do args[i] = {count, left} end
+    for i in ex:starmap(slow, args) do if i == 2 then break end end
+    left:set()
     ex:shutdown()
     assert.is_true(count.value < 100)
   end)
