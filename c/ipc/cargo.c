@@ -3,7 +3,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 
-static apr_status_t meet(conc_wire *w, const conc_item *item) {
+apr_status_t conc_cargo_shared(conc_wire *w, const conc_item *item) {
   apr_status_t st = APR_SUCCESS;
   if (item->nshared == 0)
     return st;
@@ -21,7 +21,7 @@ static apr_status_t meet(conc_wire *w, const conc_item *item) {
 apr_status_t conc_cargo_decode(conc_msg *m, const conc_item *item) {
   conc_wire w = {.data = (unsigned char *)(uintptr_t)item->data,
                  .size = item->size};
-  apr_status_t st = meet(&w, item);
+  apr_status_t st = conc_cargo_shared(&w, item);
   if (st == APR_SUCCESS)
     st = conc_wire_decode(m, &w, true);
   w.data = NULL; /* the item's */

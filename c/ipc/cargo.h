@@ -30,4 +30,7 @@ apr_status_t conc_cargo_unload(conc_msg *m, conc_item *item);
 /* The same for WIRE; the item stays. */
 apr_status_t conc_cargo_decode(conc_msg *m, const conc_item *item);
 
+/* Fill in w->shared, which was empty, with the item's objects, each retained. */
+apr_status_t conc_cargo_shared(conc_wire *w, const conc_item *item);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "ipc/cargo.h"
 #include "wait/lot.h"
 
 static void destroy(void *object) {
@@ -170,24 +171,9 @@ void conc_lane_forget(conc_lane *l, const conc_lane_head *head) {
 
 /* ---- Receiving ---- */
 
-/* Fill in w->shared. */
-static apr_status_t get_shared(conc_wire *w, const conc_item *item) {
-  apr_status_t st = APR_SUCCESS;
-  if (item->nshared == 0)
-    return st;
-  w->shared = conc_alloc(item->nshared * sizeof *w->shared);
-  if (w->shared == NULL)
-    return APR_ENOMEM;
-  while (w->nshared < item->nshared && st == APR_SUCCESS) {
-    st = conc_item_shared(item, w->nshared, &w->shared[w->nshared]);
-    w->nshared += st == APR_SUCCESS;
-  }
-  return st;
-}
-
 static apr_status_t decode_wire(conc_msg *m, const conc_item *item) {
   conc_wire w = {0};
-  apr_status_t st = get_shared(&w, item);
+  apr_status_t st = conc_cargo_shared(&w, item);
   /* Only read; it stays the item's. */
   w.data = (unsigned char *)(uintptr_t)item->data + sizeof(conc_lane_head);
   w.size = item->size - sizeof(conc_lane_head);

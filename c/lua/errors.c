@@ -29,25 +29,20 @@ static int error_tostring(lua_State *L) {
   return 1;
 }
 
-static const char *check_string(lua_State *L, int arg, const char *name) {
-  if (lua_type(L, arg) != LUA_TSTRING)
-    lc_argerror(L, arg, name, "string expected, got %s", lc_nameof(L, arg));
-  return lua_tostring(L, arg);
-}
-
 /* Error.is(e [, class]): is e a conc.Error (of that class)? */
 static int error_is(lua_State *L) {
   lc_any(L, 1, "value");
   lc_nomore(L, 2);
-  const char *cls = lua_isnoneornil(L, 2) ? NULL : check_string(L, 2, "class");
+  const char *cls =
+    lua_isnoneornil(L, 2) ? NULL : lc_string(L, 2, "class", NULL);
   lua_pushboolean(L, lc_iserror(L, 1, cls));
   return 1;
 }
 
 /* Error.new(class, message [, cause]) */
 static int error_new(lua_State *L) {
-  check_string(L, 1, "class");
-  check_string(L, 2, "message");
+  (void)lc_string(L, 1, "class", NULL);
+  (void)lc_string(L, 2, "message", NULL);
   lc_nomore(L, 3);
   lua_settop(L, 3);
   lc_pusherror(L, lua_tostring(L, 1), lua_tostring(L, 2));

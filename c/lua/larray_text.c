@@ -28,10 +28,7 @@ int larray_push_text(lua_State *L, conc_cells *c) {
 
 int larray_set_text(lua_State *L, conc_cells *c) {
   size_t n;
-  if (lua_type(L, 3) != LUA_TSTRING)
-    return lc_argerror(L, 3, "value", "string expected, got %s",
-                       lc_nameof(L, 3));
-  const char *s = lua_tolstring(L, 3, &n);
+  const char *s = lc_string(L, 3, "value", &n);
   if (n > c->n)
     return lc_argerror(L, 3, "value", "%I bytes do not fit into %I",
                        (LUAI_UACINT)n, (LUAI_UACINT)c->n);

@@ -189,7 +189,12 @@ lua_Integer lc_optinteger(lua_State *L, int arg, const char *name,
 /* As string.sub, with the arguments i at 'arg' and j behind it: the first of
    'len' items, from 0, and how many. */
 size_t lc_range(lua_State *L, int arg, size_t len, size_t *from);
+bool lc_boolean(lua_State *L, int arg, const char *name);
 bool lc_optboolean(lua_State *L, int arg, const char *name, bool def);
+/* A string at 'arg', and its length if len is not NULL; raises. */
+const char *lc_string(lua_State *L, int arg, const char *name, size_t *len);
+/* A table at 'arg'; raises. */
+void lc_table(lua_State *L, int arg, const char *name);
 /* Anything, nil too, at 'arg'; raises if it is missing. */
 void lc_any(lua_State *L, int arg, const char *name);
 /* A function (or callable) at 'arg'; raises. */

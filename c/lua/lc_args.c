@@ -125,12 +125,25 @@ size_t lc_range(lua_State *L, int arg, size_t len, size_t *from) {
   return i > j ? 0 : (size_t)(j - i + 1);
 }
 
-bool lc_optboolean(lua_State *L, int arg, const char *name, bool def) {
-  if (lua_isnoneornil(L, arg))
-    return def;
+bool lc_boolean(lua_State *L, int arg, const char *name) {
   if (lua_type(L, arg) != LUA_TBOOLEAN)
     wrong_type(L, arg, name, "boolean");
   return lua_toboolean(L, arg);
+}
+
+bool lc_optboolean(lua_State *L, int arg, const char *name, bool def) {
+  return lua_isnoneornil(L, arg) ? def : lc_boolean(L, arg, name);
+}
+
+const char *lc_string(lua_State *L, int arg, const char *name, size_t *len) {
+  if (lua_type(L, arg) != LUA_TSTRING)
+    wrong_type(L, arg, name, "string");
+  return lua_tolstring(L, arg, len);
+}
+
+void lc_table(lua_State *L, int arg, const char *name) {
+  if (lua_type(L, arg) != LUA_TTABLE)
+    wrong_type(L, arg, name, "table");
 }
 
 void lc_any(lua_State *L, int arg, const char *name) {

@@ -252,9 +252,7 @@ lcell_batch *lcell_values(lua_State *L, int arg, const conc_cell_type *type) {
 
 lcell_batch *lcell_bytes(lua_State *L, int arg, const conc_cell_type *type) {
   size_t len;
-  if (lua_type(L, arg) != LUA_TSTRING)
-    lc_argerror(L, arg, "bytes", "string expected, got %s", lc_nameof(L, arg));
-  const char *s = lua_tolstring(L, arg, &len);
+  const char *s = lc_string(L, arg, "bytes", &len);
   if (len % type->size != 0)
     lc_argerror(L, arg, "bytes", "%I bytes are not whole elements of %d",
                 (LUAI_UACINT)len, (int)type->size);

@@ -84,9 +84,8 @@ static int traceback(lua_State *L) {
 static int cancel(lua_State *L) {
   static const char *const names[] = {"running", NULL};
   conc_future *f = check(L);
-  if (!lua_isnoneornil(L, 2) && lua_type(L, 2) != LUA_TTABLE)
-    return lc_argerror(L, 2, "options", "table expected, got %s",
-                       lc_nameof(L, 2));
+  if (!lua_isnoneornil(L, 2))
+    lc_table(L, 2, "options");
   lc_options_at(L, 2, names);
   bool running = lc_optboolean(L, 2, "running", false);
   lua_pushboolean(L, conc_future_cancel(f) ||

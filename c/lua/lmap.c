@@ -391,9 +391,8 @@ static int check_xs(lua_State *L) {
   if (!sequence && lua_type(L, 3) != LUA_TFUNCTION)
     return lc_argerror(L, 3, "xs", "sequence or iterator expected, got %s",
                        lc_nameof(L, 3));
-  if (!lua_isnoneornil(L, 4) && lua_type(L, 4) != LUA_TTABLE)
-    return lc_argerror(L, 4, "options", "table expected, got %s",
-                       lc_nameof(L, 4));
+  if (!lua_isnoneornil(L, 4))
+    lc_table(L, 4, "options");
   return sequence;
 }
 

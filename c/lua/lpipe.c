@@ -48,9 +48,7 @@ static int send_bytes(lua_State *L) {
   size_t len, from;
   conc_ring *r = check_out(L);
   lc_nomore(L, 4);
-  if (lua_type(L, 2) != LUA_TSTRING)
-    lc_argerror(L, 2, "s", "string expected, got %s", lc_nameof(L, 2));
-  const char *s = lua_tolstring(L, 2, &len);
+  const char *s = lc_string(L, 2, "s", &len);
   size_t n = lc_range(L, 3, len, &from);
   return lc_cargo_outcome(L,
                           lc_cargo_send_bytes(L, r, n == 0 ? s : s + from, n));

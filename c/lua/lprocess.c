@@ -269,8 +269,7 @@ static int authkey(lua_State *L) {
 static int set_authkey(lua_State *L) {
   const conc_process *p = check(L);
   lc_nomore(L, 2);
-  if (lua_type(L, 2) != LUA_TSTRING)
-    lc_argerror(L, 2, "key", "string expected, got %s", lc_nameof(L, 2));
+  (void)lc_string(L, 2, "key", NULL);
   if (!p->foreign || p->pid != conc_sys_pid())
     return lc_error(L, "cannot set the key of another process");
   push_authkey(L, "set");
@@ -287,9 +286,8 @@ static int is_daemon(lua_State *L) {
 static int set_daemon(lua_State *L) {
   conc_process *p = check(L);
   lc_nomore(L, 2);
-  if (lua_type(L, 2) != LUA_TBOOLEAN)
-    lc_argerror(L, 2, "daemon", "boolean expected, got %s", lc_nameof(L, 2));
-  if (conc_process_set_daemon(p, lua_toboolean(L, 2)) != APR_SUCCESS)
+  bool daemon = lc_boolean(L, 2, "daemon");
+  if (conc_process_set_daemon(p, daemon) != APR_SUCCESS)
     return lc_error(L, "cannot set daemon: the process was started");
   return 0;
 }

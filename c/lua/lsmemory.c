@@ -50,9 +50,7 @@ static const char *opt_name(lua_State *L, int arg) {
   size_t len;
   if (lua_isnil(L, arg))
     return NULL;
-  if (lua_type(L, arg) != LUA_TSTRING)
-    lc_argerror(L, arg, "name", "string expected, got %s", lc_nameof(L, arg));
-  const char *name = lua_tolstring(L, arg, &len);
+  const char *name = lc_string(L, arg, "name", &len);
   if (len == 0 || len > CONC_NAME_MOST)
     lc_argerror(L, arg, "name", "1 to %d bytes expected", CONC_NAME_MOST);
   if (strlen(name) != len || strchr(name, '/') != NULL)
@@ -239,9 +237,7 @@ static int write_bytes(lua_State *L) {
   conc_smemory *m = check(L, 3);
   size_t size = conc_smemory_size(m);
   size_t at = (size_t)lc_integer(L, 2, "offset", 0, (lua_Integer)size);
-  if (lua_type(L, 3) != LUA_TSTRING)
-    lc_argerror(L, 3, "bytes", "string expected, got %s", lc_nameof(L, 3));
-  const char *bytes = lua_tolstring(L, 3, &n);
+  const char *bytes = lc_string(L, 3, "bytes", &n);
   if (n > size - at)
     lc_argerror(L, 3, "bytes", "%I bytes from %I on are not in 0 to %I",
                 (LUAI_UACINT)n, (LUAI_UACINT)at, (LUAI_UACINT)size);

@@ -212,9 +212,8 @@ static int is_daemon(lua_State *L) {
 static int set_daemon(lua_State *L) {
   conc_thread *t = check(L);
   lc_nomore(L, 2);
-  if (lua_type(L, 2) != LUA_TBOOLEAN)
-    lc_argerror(L, 2, "daemon", "boolean expected, got %s", lc_nameof(L, 2));
-  if (conc_thread_set_daemon(t, lua_toboolean(L, 2)) != APR_SUCCESS)
+  bool daemon = lc_boolean(L, 2, "daemon");
+  if (conc_thread_set_daemon(t, daemon) != APR_SUCCESS)
     return lc_error(L, "cannot set daemon: the thread was started");
   return 0;
 }

@@ -45,8 +45,7 @@ void lthread_push_name(lua_State *L, conc_thread *t) {
 
 /* threading.__excepthook__(info): print what the thread died of to stderr */
 int lc_excepthook(lua_State *L) {
-  if (lua_type(L, 1) != LUA_TTABLE)
-    lc_argerror(L, 1, "info", "table expected, got %s", lc_nameof(L, 1));
+  lc_table(L, 1, "info");
   lua_settop(L, 1);
   lua_pushcfunction(L, report);
   lua_getfield(L, 1, "thread");

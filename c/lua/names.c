@@ -363,12 +363,8 @@ void lc_pushregistered_name(lua_State *L, int idx) {
 
 int lc_register(lua_State *L) {
   lc_nomore(L, 2);
-  if (lua_type(L, 1) != LUA_TSTRING)
-    return lc_argerror(L, 1, "name", "string expected, got %s",
-                       lc_nameof(L, 1));
-  if (lua_type(L, 2) != LUA_TTABLE)
-    return lc_argerror(L, 2, "metatable", "table expected, got %s",
-                       lc_nameof(L, 2));
+  (void)lc_string(L, 1, "name", NULL);
+  lc_table(L, 2, "metatable");
   lc_pushtable(L, &registered_key, NULL);
   lua_pushvalue(L, 1);
   if (lua_rawget(L, -2) != LUA_TNIL && !lua_rawequal(L, -1, 2))
