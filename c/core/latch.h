@@ -37,14 +37,17 @@ apr_status_t conc_latch_acquire(conc_word *w, conc_parker *self,
 /* The rest of conc_latch_release. */
 apr_status_t conc_latch_hand_over(conc_word *w);
 
-/* Free the latch.  CONC_MISUSE: nobody holds it, and nothing was done. */
-static inline apr_status_t conc_latch_release(conc_word *w) {
+/* Free the latch if it is held and nobody sleeps on it; else do nothing. */
+static inline bool conc_latch_quit(conc_word *w) {
   uint32_t v = CONC_LATCH_HELD;
   /* Release: the next holder sees what this one wrote. */
-  if (atomic_compare_exchange_strong_explicit(
-        w, &v, CONC_LATCH_FREE, memory_order_release, memory_order_relaxed))
-    return APR_SUCCESS;
-  return conc_latch_hand_over(w);
+  return atomic_compare_exchange_strong_explicit(
+    w, &v, CONC_LATCH_FREE, memory_order_release, memory_order_relaxed);
+}
+
+/* Free the latch.  CONC_MISUSE: nobody holds it, and nothing was done. */
+static inline apr_status_t conc_latch_release(conc_word *w) {
+  return conc_latch_quit(w) ? APR_SUCCESS : conc_latch_hand_over(w);
 }
 
 /*

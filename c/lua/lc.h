@@ -18,6 +18,12 @@
 
 typedef struct lc_state lc_state;
 
+/*
+ * For the rest of a function whose usual way is a few instructions: kept apart,
+ * it does not make that way save registers.
+ */
+#define LC_APART __attribute__((noinline))
+
 /* ---- Types: how a class of core looks in Lua ---- */
 
 typedef struct lc_type {

@@ -33,9 +33,29 @@ static apr_status_t acquire(conc_obj *l, conc_parker *self,
                      : conc_slock_acquire((conc_slock *)l, self, deadline);
 }
 
+/*
+ * The usual ways are a few nanoseconds long: a lock that is free is acquired,
+ * one that nobody waits for is released.  Whatever else is at 1 goes the long
+ * way, which tells what it is.
+ */
+static inline conc_obj *find(lua_State *L) {
+  const lc_box *b = lc_isbox(L, 1);
+  return b == NULL ? NULL : lc_content(b);
+}
+
+static inline bool quit(conc_obj *o) {
+  if (o == NULL)
+    return false;
+  if (is_local(o))
+    return conc_latch_quit(&((conc_lock *)o)->latch);
+  return o->cls == &conc_slock_class.cls &&
+         conc_robust_quit(&conc_slock_at((conc_slock *)o)->latch);
+}
+
 /* ---- Methods ---- */
 
-static int acquire_slowly(lua_State *L, conc_obj *l) {
+static LC_APART int acquire_slowly(lua_State *L) {
+  conc_obj *l = check(L);
   lc_nomore(L, 2);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   apr_status_t st;
@@ -43,6 +63,13 @@ static int acquire_slowly(lua_State *L, conc_obj *l) {
     st = acquire(l, lc_self(L), deadline);
   while (lc_again(L, st));
   return lc_acquired(L, st);
+}
+
+static LC_APART int acquire_shared(lua_State *L, conc_slock *l) {
+  apr_status_t st = conc_slock_acquire(l, NULL, CONC_NOW);
+  if (st == APR_SUCCESS)
+    return 1;
+  return st == CONC_ABANDONED ? lc_acquired(L, st) : acquire_slowly(L);
 }
 
 /***
@@ -57,20 +84,19 @@ not at all
 @usage local held <close> = lock:acquire() -- until the end of the scope
 */
 static int lock_acquire(lua_State *L) {
-  conc_obj *l = check(L);
-  if (lua_gettop(L) == 1) {
-    if (is_local(l) && conc_latch_try(&((conc_lock *)l)->latch))
-      return 1;
-    apr_status_t st = acquire(l, NULL, CONC_NOW);
-    if (st == APR_SUCCESS)
-      return 1;
-    if (st == CONC_ABANDONED)
-      return lc_acquired(L, st);
-  }
-  return acquire_slowly(L, l);
+  conc_obj *o = lua_gettop(L) == 1 ? find(L) : NULL;
+  if (o == NULL)
+    return acquire_slowly(L);
+  if (o->cls == &conc_slock_class.cls)
+    return acquire_shared(L, (conc_slock *)o);
+  if (is_local(o) && conc_latch_try(&((conc_lock *)o)->latch))
+    return 1;
+  return acquire_slowly(L);
 }
 
-static int release(lua_State *L, conc_obj *l) {
+static LC_APART int release_slowly(lua_State *L, int most) {
+  conc_obj *l = check(L);
+  lc_nomore(L, most);
   apr_status_t st = is_local(l) ? conc_lock_release((conc_lock *)l)
                                 : conc_slock_release((conc_slock *)l);
   if (st != APR_SUCCESS)
@@ -84,12 +110,13 @@ Free the lock. Any thread may do so.
 @raise when the lock is free; it stays so
 */
 static int lock_release(lua_State *L) {
-  conc_obj *l = check(L);
-  lc_nomore(L, 1);
-  return release(L, l);
+  return lua_gettop(L) == 1 && quit(find(L)) ? 0 : release_slowly(L, 1);
 }
 
-static int lock_close(lua_State *L) { return release(L, check(L)); }
+/* (lock, error) */
+static int lock_close(lua_State *L) {
+  return quit(find(L)) ? 0 : release_slowly(L, 2);
+}
 
 /***
 Does anybody hold it?
