@@ -64,18 +64,6 @@ uint64_t conc_cell_from_double(conc_cell_kind kind, double d) {
   return bits;
 }
 
-double conc_cell_to_double(conc_cell_kind kind, uint64_t bits) {
-  if (kind == CONC_CELL_F32) {
-    uint32_t low = (uint32_t)bits;
-    float f;
-    memcpy(&f, &low, sizeof f);
-    return f;
-  }
-  double d;
-  memcpy(&d, &bits, sizeof d);
-  return d;
-}
-
 /* ---- Read, modify, write ---- */
 
 /* Extend the low bits as conc_cell_load does. */

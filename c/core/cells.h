@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/object.h"
 
@@ -57,7 +58,18 @@ static inline bool conc_cell_is_float(conc_cell_kind kind) {
 
 /* Between a number and the bits of a float type; F32 rounds. */
 uint64_t conc_cell_from_double(conc_cell_kind kind, double d);
-double conc_cell_to_double(conc_cell_kind kind, uint64_t bits);
+
+static inline double conc_cell_to_double(conc_cell_kind kind, uint64_t bits) {
+  if (kind == CONC_CELL_F32) {
+    uint32_t low = (uint32_t)bits;
+    float f;
+    memcpy(&f, &low, sizeof f);
+    return f;
+  }
+  double d;
+  memcpy(&d, &bits, sizeof d);
+  return d;
+}
 
 /* ---- One element; 'p' is aligned to its size ---- */
 

@@ -336,12 +336,22 @@ static int other_index(lua_State *L, conc_cells *c) {
   return 1;
 }
 
-static int meta_index(lua_State *L) {
+/* Of a view, or with an index that is no element's. */
+static LC_APART int index_any(lua_State *L) {
   conc_cells *c = lcell_check(L, &conc_array_class, &conc_sarray_class);
   lua_Unsigned i = lua_isinteger(L, 2) ? (lua_Unsigned)lua_tointeger(L, 2) : 0;
   if (i - 1 >= c->n)
     return other_index(L, c);
-  lcell_push(L, &c->type, load(c, (size_t)i - 1));
+  lcell_push_at(L, conc_cells_at(c, (size_t)i - 1), &c->type);
+  return 1;
+}
+
+static int meta_index(lua_State *L) {
+  conc_cells *c = lcell_test(L, &conc_array_class, &conc_sarray_class);
+  lua_Unsigned i = lua_isinteger(L, 2) ? (lua_Unsigned)lua_tointeger(L, 2) : 0;
+  if (c == NULL || i - 1 >= c->n)
+    return index_any(L);
+  lcell_push_at(L, conc_cells_at(c, (size_t)i - 1), &c->type);
   return 1;
 }
 

@@ -17,15 +17,24 @@ conc_cells *lcell_check_view(lua_State *L, const conc_class *local);
 
 /*
  * The cells at 1, which are of this process's class, or in shared memory and
- * of the other one, or a view; raises.
+ * of the other one; or NULL.
  */
-static inline conc_cells *lcell_check(lua_State *L, const conc_class *local,
-                                      const conc_shared_class *shared) {
+static inline conc_cells *lcell_test(lua_State *L, const conc_class *local,
+                                     const conc_shared_class *shared) {
   const lc_box *b = lc_isbox(L, 1);
   conc_obj *o = b == NULL ? NULL : lc_content(b);
-  if (o == NULL || (o->cls != local && o->cls != &shared->cls))
-    return lcell_check_view(L, local);
-  return o->cls == local ? (conc_cells *)o : &((conc_scells *)o)->view;
+  if (o == NULL)
+    return NULL;
+  if (o->cls == local)
+    return (conc_cells *)o;
+  return o->cls == &shared->cls ? &((conc_scells *)o)->view : NULL;
+}
+
+/* The same, or a view; raises. */
+static inline conc_cells *lcell_check(lua_State *L, const conc_class *local,
+                                      const conc_shared_class *shared) {
+  conc_cells *c = lcell_test(L, local, shared);
+  return c != NULL ? c : lcell_check_view(L, local);
 }
 
 /* The typecode at 'arg'; raises. */
@@ -66,6 +75,16 @@ static inline void lcell_push(lua_State *L, const conc_cell_type *type,
   case CONC_CELL_WIDE: lcell_push_char(L, type, bits); break;
   default: lua_pushinteger(L, (lua_Integer)bits);
   }
+}
+
+/* Push the element at 'p'. */
+static inline void lcell_push_at(lua_State *L, const void *p,
+                                 const conc_cell_type *type) {
+  if (type->kind <=
+      CONC_CELL_U64) /* one way for integers, without asking twice */
+    lua_pushinteger(L, (lua_Integer)conc_cell_load(p, type->kind));
+  else
+    lcell_push(L, type, conc_cell_load(p, type->kind));
 }
 
 /*
