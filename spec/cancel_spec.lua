@@ -609,6 +609,23 @@ describe("conc.shield", function()
     assert.same({true, false}, {f:result(helper.patience)})
   end)
 
+  it("does not keep Ctrl-C from ending a wait", function()
+    assert.same({"interrupted!", "true"}, helper.interrupted([[
+      local conc = require "conc"
+      interrupted(conc.shield, conc.sleep, 1000)
+      print(conc.shield(sync.Event().wait, sync.Event(), 0) == false)
+    ]]))
+  end)
+
+  it("lets done callbacks be called in its waits", function()
+    local ex <close> = Executor(1)
+    local called, gate = threading.Event(), threading.Event()
+    local f = ex:submit(gate.wait, gate)
+    f:add_done_callback(function() called:set() end)
+    gate:set()
+    assert.is_true(conc.shield(called.wait, called, helper.patience))
+  end)
+
   it("is not for tasks that run inside", function()
     local ex <close> = Executor(1)
     local box = queue.SimpleQueue()

@@ -10,7 +10,14 @@
 
 #include "wait/parker.h"
 
-static inline void conc_shield_up(conc_parker *self) { self->shield++; }
-static inline void conc_shield_down(conc_parker *self) { self->shield--; }
+static inline void conc_shield_up(conc_parker *self) {
+  self->shield++;
+  self->deaf++;
+}
+
+static inline void conc_shield_down(conc_parker *self) {
+  self->shield--;
+  self->deaf--;
+}
 
 #endif

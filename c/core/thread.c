@@ -86,7 +86,7 @@ static void finish(conc_thread *t) {
   conc_thread_tell(t, NULL);
   atomic_store(&self->cancel, 0);
   atomic_store(&self->asked, 0);
-  self->shield = 0;
+  self->shield = self->deaf = 0;
   if (t->ended != NULL)
     t->ended(t);
   atomic_store(&t->stage, CONC_THREAD_DONE);

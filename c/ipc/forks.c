@@ -303,7 +303,7 @@ apr_status_t conc_forks_start(conc_brood *b, conc_process *p,
   enum { TRIES = 3 }; /* one may die just now */
   apr_status_t st = APR_EOF;
   for (int i = 0; i < TRIES && st == APR_EOF; i++) {
-    conc_forks *f;
+    conc_forks *f = NULL;
     st = get_server(&f, b, how, self);
     if (st != APR_SUCCESS)
       return st;

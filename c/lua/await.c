@@ -30,13 +30,14 @@ static bool may_help(const lc_state *S) {
  */
 static void run_inside(lua_State *co, lc_state *S, conc_future *f) {
   lua_State *outer = S->running;
-  uint32_t shield = S->self->shield;
+  uint32_t shield = S->self->shield, deaf = S->self->deaf;
   S->running = co;
-  S->self->shield = 0;
+  S->self->shield = S->self->deaf = 0;
   lua_State *body = lc_interrupt_switch(S, co);
   (void)lc_run_task(co, S->pooled, f, NULL);
   (void)lc_interrupt_switch(S, body);
   S->self->shield = shield;
+  S->self->deaf = deaf;
   S->running = outer;
 }
 

@@ -68,6 +68,7 @@ conc_parker *conc_parker_new(void) {
   }
   p->cls = &thread_parker;
   p->shield = 0;
+  p->deaf = 0;
   p->spin = CONC_SPIN_MOST;
   p->spins = 0;
   p->dice = 0;
@@ -99,7 +100,7 @@ apr_status_t conc_parker_expired(const conc_parker *p, conc_time deadline) {
     return CONC_CANCELLED;
   if (deadline != CONC_FOREVER && conc_sys_now() >= deadline)
     return APR_TIMEUP;
-  if (p->poll != NULL && p->poll(p->arg) && p->shield == 0)
+  if (p->poll != NULL && p->poll(p->arg) && p->deaf == 0)
     return CONC_INTERRUPTED;
   return APR_SUCCESS;
 }

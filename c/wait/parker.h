@@ -47,7 +47,7 @@ typedef struct conc_parker_class {
  * 'poll' is called in the owner's waits, each time before it sleeps: after
  * whatever has unparked it, and from time to time if the waits are 'sliced'.
  * It may not wait or raise.  True ends the wait with CONC_INTERRUPTED, unless
- * it is shielded.
+ * it is deaf.
  *   [c] constant while in use   [a] atomic   [o] owner only   [p] of the pool
  *   [w] of the one thread that watches
  */
@@ -56,6 +56,7 @@ struct conc_parker {
   conc_word state;              /* [a] of the thread parker */
   conc_word cancel;             /* [a] nonzero: waits end with CANCELLED */
   uint32_t shield;              /* [o] > 0: 'cancel' is not looked at */
+  uint32_t deaf;                /* [o] > 0: poll ends no wait */
   uint32_t number;              /* [c] of this parker in its process, > 0 */
   _Atomic(conc_word *) foreign; /* [a] written by [o], see ipc/word.c */
   conc_word looks;              /* [a] written by [o], same */
