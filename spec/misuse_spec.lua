@@ -391,3 +391,30 @@ describe("An error of misuse", function()
       select(2, pcall(MISTAKES.submit)))
   end)
 end)
+
+describe("A method of what is between processes", function()
+  local objects = {
+    Queue = {"close", "join_thread", "cancel_join_thread"},
+    SimpleQueue = {"close"},
+    Pipe = {"close"},
+    SharedMemory = {"close", "unlink"},
+  }
+
+  for kind, names in pairs(objects) do
+    it("takes no surplus argument and no other object: " .. kind, function()
+      local object <close> = kind == "SharedMemory"
+        and multiprocessing.SharedMemory {create = true, size = 1}
+        or setmetatable({multiprocessing[kind]()},
+          {__close = function(t) for _, o in ipairs(t) do o:close() end end})
+      local it = kind == "SharedMemory" and object or object[1]
+      for _, name in ipairs(names) do
+        assert.matches("surplus argument", failure(name, it[name], it, nil, 1))
+        for _, self in ipairs(strangers "Lock") do
+          assert.matches("bad argument #1 to '.*' %(.+ expected, got .+%)",
+            failure(name, it[name], self))
+        end
+      end
+      if kind == "SharedMemory" then it:unlink() end
+    end)
+  end
+end)

@@ -220,6 +220,7 @@ static int poll(lua_State *L) {
 /* c:close(): this side is closed; may be called again */
 static int close_conn(lua_State *L) {
   conc_conn *c = lc_check(L, 1, &conc_conn_class);
+  lc_nomore(L, 2); /* __close has the error as well */
   conc_conn_close(c, lc_self(L));
   return 0;
 }

@@ -153,6 +153,7 @@ static int poll(lua_State *L) {
 
 /* c:close(): this state does not need it any more; may be called again */
 static int close_end(lua_State *L) {
+  lc_nomore(L, 2); /* __close has the error as well */
   lc_box *b = lc_isbox(L, 1);
   if (b != NULL && b->obj == NULL)
     return 0;

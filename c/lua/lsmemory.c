@@ -166,6 +166,7 @@ Give this handle up; arrays over the memory stay valid. The name stays.
 @function close
 */
 static int close_handle(lua_State *L) {
+  lc_nomore(L, 2); /* __close has the error as well */
   lc_box *box = lc_isbox(L, 1);
   if (box == NULL ||
       (box->obj != NULL && box->obj->cls != &conc_smemory_class.cls))
@@ -185,6 +186,7 @@ Remove the name, also when this is closed. Who has the block keeps it.
 */
 static int unlink_name(lua_State *L) {
   uint64_t id;
+  lc_nomore(L, 1);
   const char *name = closed_name(L, &id);
   if (name != NULL) {
     apr_status_t gone = conc_sname_remove(name, id);

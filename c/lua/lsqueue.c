@@ -171,6 +171,7 @@ static int is_shutdown(lua_State *L) {
 
 /* q:close(): this state does not need it any more; may be called again */
 static int close_handle(lua_State *L) {
+  lc_nomore(L, 1);
   lc_box *b = lc_isbox(L, 1);
   if (b != NULL && b->obj == NULL)
     return 0;
@@ -182,6 +183,9 @@ static int close_handle(lua_State *L) {
 
 /* q:join_thread(), q:cancel_join_thread(): there is no thread: put puts */
 static int no_thread(lua_State *L) {
+  const lc_box *b = lc_isbox(L, 1);
+  if (b == NULL || b->obj != NULL)
+    (void)check(L);
   lc_nomore(L, 1);
   return 0;
 }
