@@ -85,6 +85,15 @@ describe("conc.select between processes", function()
     end)
   end)
 
+  it("takes a permit that a dead process has given back, and the word", function()
+    local s = multiprocessing.Semaphore(1)
+    dead_holder(s)
+    assert.same({1, s, "abandoned"}, {select {s, timeout = 0}})
+    s:release()
+    assert.same({1, s}, {select {s}})
+    s:release()
+  end)
+
   it("waits for whichever comes first", function()
     local function make()
       local list = {

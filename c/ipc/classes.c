@@ -33,4 +33,5 @@ const conc_shared_class *const conc_shared_classes[CONC_SHARED_CLASSES] = {
   [CONC_SHARED_PIPE] = &conc_spipe_class,
   [CONC_SHARED_PIPE_END] = &conc_spipe_end_class,
   [CONC_SHARED_LANE] = &conc_lane_class,
+  [CONC_SHARED_STAKE] = &conc_stake_class,
 };

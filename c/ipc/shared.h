@@ -60,6 +60,7 @@ typedef enum {
   CONC_SHARED_PIPE,
   CONC_SHARED_PIPE_END,
   CONC_SHARED_LANE,
+  CONC_SHARED_STAKE,
   CONC_SHARED_CLASSES
 } conc_shared_id;
 

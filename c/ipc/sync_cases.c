@@ -41,6 +41,14 @@ void conc_case_sevent(conc_case *c, conc_sevent *e) {
                    .seen = conc_sevent_look(e)};
 }
 
+/* What a class that can be abandoned says. */
+static apr_status_t told(conc_case *c, apr_status_t st) {
+  c->seen = st == CONC_ABANDONED;
+  if (st == CONC_ABANDONED)
+    return APR_SUCCESS;
+  return APR_STATUS_IS_TIMEUP(st) ? APR_EAGAIN : st;
+}
+
 /* ---- Semaphore ---- */
 
 static conc_ssemaphore *semaphore_of(const conc_case *c) {
@@ -53,7 +61,7 @@ static bool semaphore_ready(const conc_case *c) {
 
 static apr_status_t semaphore_take(conc_case *c, conc_parker *self) {
   (void)self;
-  return conc_ssemaphore_try(semaphore_of(c)) ? APR_SUCCESS : APR_EAGAIN;
+  return told(c, conc_ssemaphore_try(semaphore_of(c)));
 }
 
 static apr_status_t semaphore_enter(conc_case *c, conc_waiter *w,
@@ -86,13 +94,6 @@ static void note_dead(conc_case *c, const conc_word *latch) {
   uint32_t owner = conc_robust_owner(latch);
   if (owner != 0 && !conc_heap_alive(owner))
     c->data = (void *)(uintptr_t)owner; // NOLINT: a number
-}
-
-static apr_status_t told(conc_case *c, apr_status_t st) {
-  c->seen = st == CONC_ABANDONED;
-  if (st == CONC_ABANDONED)
-    return APR_SUCCESS;
-  return APR_STATUS_IS_TIMEUP(st) ? APR_EAGAIN : st;
 }
 
 static conc_slock *lock_of(const conc_case *c) { return (conc_slock *)c->obj; }

@@ -16,7 +16,7 @@
 /* Set now, or since this call. */
 void conc_case_sevent(conc_case *c, conc_sevent *e);
 
-/* A permit, which is taken. */
+/* A permit, which is taken; c->seen as below. */
 void conc_case_ssemaphore(conc_case *c, conc_ssemaphore *s);
 
 /* The lock, which is acquired; c->seen says then that it was abandoned. */

@@ -35,9 +35,10 @@ static bool is_bounded(const conc_obj *o) {
   return o->cls == &conc_bounded_class || o->cls == &conc_sbounded_class.cls;
 }
 
-static bool try_acquire(conc_obj *s) {
-  return local(s) ? conc_semaphore_try(local(s))
-                  : conc_ssemaphore_try(shared(s));
+static apr_status_t try_acquire(conc_obj *s) {
+  if (local(s))
+    return conc_semaphore_try(local(s)) ? APR_SUCCESS : APR_EAGAIN;
+  return conc_ssemaphore_try(shared(s));
 }
 
 static apr_status_t s_acquire(conc_obj *s, conc_parker *self,
@@ -67,14 +68,19 @@ Take one permit, waiting until there is one.
 @function acquire
 @tparam[opt] number timeout seconds to wait for at most; nil is for ever, 0 is
 not at all
-@treturn Semaphore the semaphore itself; or `false, "timeout"`
+@treturn Semaphore the semaphore itself; or `false, "timeout"`. One of
+`conc.multiprocessing` gives the word "abandoned" too, once, when a process has
+died with permits, which are back
 @raise when the wait is cancelled or interrupted; no permit was taken then
 @usage local permit <close> = semaphore:acquire() -- until the end of the scope
 */
 static int semaphore_acquire(lua_State *L) {
   conc_obj *s = check(L);
-  if (lua_gettop(L) == 1 && try_acquire(s))
-    return 1;
+  if (lua_gettop(L) == 1) {
+    apr_status_t st = try_acquire(s);
+    if (st != APR_EAGAIN)
+      return lc_acquired(L, st);
+  }
   return lc_acquire(L, s, s_acquire);
 }
 

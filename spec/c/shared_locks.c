@@ -275,6 +275,48 @@ static void test_barrier_loses(void) {
   loses("in_action", 2, false);
 }
 
+/* ---- A semaphore gets back what the dead had taken ---- */
+
+static void play_semaphore(uint64_t at, uint64_t step) {
+  conc_ssemaphore *s = get(at);
+  conc_step_die((uint32_t)step);
+  for (int i = 0; i < 2; i++) {
+    CHECK(conc_ssemaphore_try(s) == APR_SUCCESS);
+    conc_step();
+    CHECK(conc_ssemaphore_try(s) == APR_SUCCESS);
+    conc_step();
+    CHECK(conc_ssemaphore_release(s, 2) == APR_SUCCESS);
+    conc_step();
+  }
+  conc_release(&s->proxy.obj);
+}
+
+/* All of them, and the word only if there was something to give back. */
+static void test_semaphore(void) {
+  enum { MOST = 3 };
+  conc_ssemaphore *s;
+  CHECK(conc_ssemaphore_new(&s, &conc_sbounded_class, MOST) == APR_SUCCESS);
+  CHECK(conc_ssemaphore_try(s) == APR_SUCCESS);
+  conc_heap_usage before = conc_heap_used();
+  bool killed = true;
+  int told = 0;
+  for (uint64_t step = 1; killed; step++) {
+    killed =
+      family_killed(family_wait(family_start("semaphore", offset_of(s), step)));
+    conc_heap_bury();
+    CHECK(same_usage(before));
+    CHECK(conc_ssemaphore_value(s) == MOST - 1);
+    apr_status_t st = conc_ssemaphore_try(s);
+    CHECK(st == APR_SUCCESS || st == CONC_ABANDONED);
+    told += st == CONC_ABANDONED;
+    CHECK(conc_ssemaphore_try(s) == APR_SUCCESS);
+    CHECK(conc_ssemaphore_try(s) == APR_EAGAIN);
+    CHECK(conc_ssemaphore_release(s, 2) == APR_SUCCESS);
+  }
+  CHECK(told >= 4 && conc_ssemaphore_value(s) == MOST - 1);
+  conc_release(&s->proxy.obj);
+}
+
 /* ---- A permit is not lost with somebody who was only woken for it ---- */
 
 static void play_permit(uint64_t at, uint64_t unused) {
@@ -461,18 +503,16 @@ static void test_rounds(void) {
 }
 
 int main(int argc, char **argv) {
-  static const struct family_role roles[] = {{"lock", play_lock},
-                                             {"rlock", play_rlock},
-                                             {"condition", play_condition},
-                                             {"barrier", play_barrier},
-                                             {"in_line", play_in_line},
-                                             {"in_action", play_in_action},
-                                             {"permit", play_permit},
-                                             {"pong", play_pong},
-                                             {NULL, NULL}};
+  static const struct family_role roles[] = {
+    {"lock", play_lock},           {"rlock", play_rlock},
+    {"condition", play_condition}, {"barrier", play_barrier},
+    {"in_line", play_in_line},     {"in_action", play_in_action},
+    {"permit", play_permit},       {"semaphore", play_semaphore},
+    {"pong", play_pong},           {NULL, NULL}};
   static void (*const tests[])(void) = {
-    test_lock,          test_try,    test_rlock,  test_condition, test_barrier,
-    test_barrier_loses, test_permit, test_events, test_counted,   test_rounds};
+    test_lock,    test_try,           test_rlock,     test_condition,
+    test_barrier, test_barrier_loses, test_semaphore, test_permit,
+    test_events,  test_counted,       test_rounds};
   self = conc_parker_new();
   CHECK(self != NULL);
   family_main(argc, argv, roles);
