@@ -395,6 +395,23 @@ describe("A ProcessPoolExecutor", function()
     ex:submit(echo):result()
     assert.equal(1, threading.active_count())
   end)
+
+  -- More functions than a worker keeps, and tasks that take about as long as it
+  -- takes until what waits behind them is taken back.
+  it("runs with each task the function that it was given #stress", function()
+    local ex <close> = Executor(1)
+    local fs = {}
+    for k = 1, 60 do
+      fs[k] = load("local sleep, i = ... if i % 7 == 0 then sleep(0.0049 + i % 5 * 1e-4) end " ..
+        "return i, " .. k)
+    end
+    for round = 1, helper.scale(60) do
+      local function which(i) return (i * 7 + round) % #fs + 1 end
+      local list = {}
+      for i = 1, 200 do list[i] = ex:submit(fs[which(i)], conc.sleep, i) end
+      for i = 1, 200 do assert.same({i, which(i)}, {list[i]:result(helper.patience)}) end
+    end
+  end)
 end)
 
 describe("A worker process that dies", function()

@@ -14,8 +14,8 @@
  * The code of functions and the classes in tasks (blobs) come along the lane
  * before the first task that needs them, and stay in the process, at one of a
  * few places that the keeper chooses; tasks name the places.  As the lane is
- * first in, first out, and the keeper forgets what it takes back, a place holds
- * for a task what it held when the task was given.
+ * first in, first out, and the keeper takes all of it back in one step and forgets
+ * that, a place holds for a task what it held when the task was given.
  */
 
 #include "core/blob.h"

@@ -72,13 +72,16 @@ apr_status_t conc_item_shared(const conc_item *item, uint32_t i,
   return conc_shared_get(out, atomic_load(&p->refs[i]));
 }
 
-void conc_item_fini(conc_item *item) {
-  if (item->place != NULL) {
-    conc_shared_drop(item->place);
-    conc_ledger_put(item->place);
-    item->place = NULL;
+static void let_go(conc_ref **place) {
+  if (*place != NULL) {
+    conc_shared_drop(*place);
+    conc_ledger_put(*place);
+    *place = NULL;
   }
 }
+
+void conc_item_fini(conc_item *item) { let_go(&item->place); }
+void conc_taken_fini(conc_taken *t) { let_go(&t->place); }
 
 /* ---- The end ---- */
 

@@ -113,6 +113,23 @@ apr_status_t conc_ring_pop(conc_ring *r, conc_item *item, conc_parker *self,
 apr_status_t conc_ring_pop_tagged(conc_ring *r, conc_item *item, uint32_t tags,
                                   conc_parker *self, conc_time deadline);
 
+/* What was taken without its data but for the first bytes. */
+typedef struct conc_taken {
+  conc_ref *place; /* as in conc_item; conc_taken_fini */
+  size_t size;
+  uint8_t tag;
+  _Alignas(8) unsigned char head[16]; /* zeros behind 'size' */
+} conc_taken;
+
+/*
+ * Take all that is inside in one step: nobody who gets comes in between.  *n
+ * messages were taken, at most 'room'.  APR_SUCCESS: nothing is left.  APR_EAGAIN:
+ * there was no room for more; else as conc_ring_pop, and more may be left.
+ */
+apr_status_t conc_ring_drain(conc_ring *r, conc_taken *list, size_t room,
+                             size_t *n);
+void conc_taken_fini(conc_taken *t);
+
 /* Set bits of 'closed' and let all who wait look.  After NO_MORE nothing comes
    in. */
 void conc_ring_close(conc_ring *r, uint32_t bits);

@@ -123,6 +123,32 @@ static apr_status_t fetch_locked(conc_ring *r, conc_item *item) {
   return st;
 }
 
+static void keep_head(conc_taken *t, const conc_item *item) {
+  size_t n = item->size < sizeof t->head ? item->size : sizeof t->head;
+  *t = (conc_taken){.place = item->place, .size = item->size, .tag = item->tag};
+  memcpy(t->head, item->data, n);
+}
+
+apr_status_t conc_ring_drain(conc_ring *r, conc_taken *list, size_t room,
+                             size_t *n) {
+  conc_item item = {.tags = UINT32_MAX};
+  apr_status_t st = APR_EAGAIN;
+  *n = 0;
+  conc_ring_lock(&r->get_latch);
+  while (*n < room) {
+    item.place = NULL;
+    st = fetch_locked(r, &item);
+    if (st != APR_SUCCESS)
+      break;
+    keep_head(&list[(*n)++], &item);
+    st = APR_EAGAIN;
+  }
+  bool empty = *n < room && (st == APR_EAGAIN || st == CONC_CLOSED);
+  conc_ring_unlock(&r->get_latch);
+  conc_sgate_notify_all(&r->space);
+  return empty ? APR_SUCCESS : st;
+}
+
 static apr_status_t try_pop(conc_ring *r, conc_item *item) {
   item->place = NULL;
   item->nshared = 0;

@@ -181,21 +181,36 @@ static apr_status_t fill(lc_keeper *k) {
   return APR_SUCCESS;
 }
 
+_Static_assert(sizeof(conc_lane_head) <= sizeof(((conc_taken *)0)->head),
+               "a head is taken whole");
+
+static void take_one_back(lc_keeper *k, const conc_taken *t) {
+  const conc_lane_head *head = (const conc_lane_head *)(const void *)t->head;
+  if (t->size < sizeof *head || t->tag == CONC_LANE_INIT)
+    return;
+  if (t->tag == CONC_LANE_BLOB) {
+    conc_lane_forget(k->lane, head);
+  } else if (head->slot < KEEPER_SLOTS && k->slots[head->slot] != NULL) {
+    k->given--;
+    lc_keeper_return(k, head->slot);
+  }
+}
+
+/*
+ * All in one step: the process must not find a task whose code, sent ahead, was
+ * taken back.  If that cannot be, it is not to go on.
+ */
 void lc_keeper_take_back(lc_keeper *k) {
-  conc_ring *r = &conc_lane_at(k->lane)->tasks;
-  conc_item item;
-  while (conc_ring_pop(r, &item, k->S->self, CONC_NOW) == APR_SUCCESS) {
-    const conc_lane_head *head = conc_lane_head_of(&item);
-    unsigned slot = KEEPER_SLOTS;
-    if (head != NULL && item.tag == CONC_LANE_BLOB)
-      conc_lane_forget(k->lane, head);
-    else if (head != NULL && item.tag != CONC_LANE_INIT)
-      slot = head->slot;
-    conc_item_fini(&item);
-    if (slot < KEEPER_SLOTS && k->slots[slot] != NULL) {
-      k->given--;
-      lc_keeper_return(k, slot);
-    }
+  enum { MOST = KEEPER_SLOTS * (1 + CONC_LANE_FEW) + 1 };
+  conc_taken list[MOST];
+  size_t n;
+  apr_status_t st =
+    conc_ring_drain(&conc_lane_at(k->lane)->tasks, list, MOST, &n);
+  if (st != APR_SUCCESS)
+    (void)conc_process_signal(k->process, CONC_KILL);
+  for (size_t i = 0; i < n; i++) {
+    take_one_back(k, &list[i]);
+    conc_taken_fini(&list[i]);
   }
 }
 

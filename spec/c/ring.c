@@ -133,6 +133,36 @@ static void test_shared(void) {
   CHECK(same_usage(before));
 }
 
+/* All at once: short ones and parcels, as far as there is room. */
+static void test_drain(void) {
+  enum { N = 30 };
+  conc_heap_usage before = conc_heap_used();
+  conc_squeue *q = queue(0);
+  conc_ring *r = conc_squeue_of(q);
+  conc_taken list[N];
+  uint64_t number;
+  size_t n;
+  CHECK(conc_ring_drain(r, list, N, &n) == APR_SUCCESS && n == 0);
+  for (uint64_t i = 0; i < N; i++) {
+    conc_load l = load(i, i % 3 == 0 ? LONGEST : 8 + i, NULL, 0);
+    CHECK(conc_ring_push(r, &l, NULL, CONC_NOW) == APR_SUCCESS);
+  }
+  CHECK(conc_ring_drain(r, list, N / 2, &n) == APR_EAGAIN && n == N / 2);
+  CHECK(conc_ring_len(r) == N / 2);
+  CHECK(conc_ring_drain(r, list + n, N, &n) == APR_SUCCESS && n == N / 2);
+  for (uint64_t i = 0; i < N; i++) {
+    memcpy(&number, list[i].head, sizeof number);
+    CHECK(number == i && list[i].tag == i % 7);
+    CHECK(list[i].size == (i % 3 == 0 ? LONGEST : 8 + i));
+    CHECK((list[i].place != NULL) == (i % 3 == 0));
+    conc_taken_fini(&list[i]);
+  }
+  conc_squeue_shutdown(q, false);
+  CHECK(conc_ring_drain(r, list, N, &n) == APR_SUCCESS && n == 0);
+  conc_release(&q->proxy.obj);
+  CHECK(same_usage(before));
+}
+
 /* ---- Threads ---- */
 
 struct crowd {
@@ -420,15 +450,12 @@ int main(int argc, char **argv) {
                                              {"producer", play_producer},
                                              {"consumer", play_consumer},
                                              {NULL, NULL}};
-  static void (*const tests[])(void) = {test_order,
-                                        test_ends,
-                                        test_shared,
-                                        test_threads,
-                                        test_bounded_threads,
-                                        test_every_step,
-                                        test_every_step_dropped,
-                                        test_chaos,
-                                        test_bounded_chaos};
+  static void (*const tests[])(void) = {
+    test_order,      test_ends,
+    test_shared,     test_drain,
+    test_threads,    test_bounded_threads,
+    test_every_step, test_every_step_dropped,
+    test_chaos,      test_bounded_chaos};
   family_main(argc, argv, roles);
   run_tests(tests, sizeof tests / sizeof *tests);
   return 0;
