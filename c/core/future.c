@@ -277,6 +277,23 @@ bool conc_future_ask(conc_future *f, conc_ask what) {
   return taken;
 }
 
+/*
+ * It may end, be given back or start again between the two questions: those are
+ * asked anew unless it is of the states in which both say no for good.
+ */
+bool conc_future_stop(conc_future *f, conc_ask what) {
+  uint32_t v;
+  do {
+    if (conc_future_cancel(f) || conc_future_ask(f, what))
+      return true;
+    v = atomic_load(&f->word);
+  } while ((v & CLAIMED) == 0 &&
+           ((v & STATE) == CONC_FUTURE_PENDING ||
+            (v & STATE) == CONC_FUTURE_CANCELLED ||
+            ((v & STATE) == CONC_FUTURE_RUNNING && has_runner(f))));
+  return false;
+}
+
 unsigned conc_future_asked(const conc_future *f) {
   return atomic_load(&f->word) & (ASKED | CONC_ASK_LEAVE);
 }

@@ -132,6 +132,9 @@ bool conc_future_cancel(conc_future *f);
 /* Ask who runs it (CONC_ASK_LEAVE does not interrupt); false: nobody does, or
    who does has no runner. */
 bool conc_future_ask(conc_future *f, conc_ask what);
+/* Cancel it or ask, whichever is possible; false: it is done and was not
+   cancelled, or nobody can be asked. */
+bool conc_future_stop(conc_future *f, conc_ask what);
 /* What it was asked so far: bits of conc_ask. */
 unsigned conc_future_asked(const conc_future *f);
 

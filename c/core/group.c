@@ -59,16 +59,11 @@ apr_status_t conc_group_new(conc_group **out, conc_group_policy policy) {
   return APR_SUCCESS;
 }
 
-static void stop(conc_future *f) {
-  if (!conc_future_cancel(f))
-    (void)conc_future_ask(f, CONC_ASK_CANCEL);
-}
-
 void conc_group_cancel(conc_group *g) {
   if (atomic_exchange(&g->cancelled, 1) != 0)
     return;
   for (conc_member *m = atomic_load(&g->first); m != NULL; m = m->next)
-    stop(m->future);
+    (void)conc_future_stop(m->future, CONC_ASK_CANCEL);
 }
 
 void conc_group_late(conc_group *g) {
@@ -114,7 +109,7 @@ apr_status_t conc_group_add(conc_group *g, conc_future *f) {
   if (!conc_future_link(f, &m->link))
     ended(&m->link);
   if (atomic_load(&g->cancelled) != 0)
-    stop(f);
+    (void)conc_future_stop(f, CONC_ASK_CANCEL);
   return APR_SUCCESS;
 }
 

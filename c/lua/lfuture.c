@@ -88,8 +88,8 @@ static int cancel(lua_State *L) {
     lc_table(L, 2, "options");
   lc_options_at(L, 2, names);
   bool running = lc_optboolean(L, 2, "running", false);
-  lua_pushboolean(L, conc_future_cancel(f) ||
-                       (running && conc_future_ask(f, CONC_ASK_CANCEL)));
+  lua_pushboolean(L, running ? conc_future_stop(f, CONC_ASK_CANCEL)
+                             : conc_future_cancel(f));
   return 1;
 }
 

@@ -7,7 +7,7 @@
 #include "lua/task.h"
 
 void lc_chunk_abandon(conc_future *f) {
-  if (conc_future_cancel(f) || conc_future_ask(f, CONC_ASK_LEAVE))
+  if (conc_future_stop(f, CONC_ASK_LEAVE))
     return;
   if (conc_future_is(f) != CONC_FUTURE_FINISHED)
     return;

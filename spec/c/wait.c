@@ -182,10 +182,12 @@ static void first_sleeper(struct first_test *t, uint32_t i) {
   CHECK(fresh != NULL);
   CHECK(atomic_load(&fresh->doomed) != atomic_load(&fresh->wait));
   atomic_store(&t->round, i);
-  conc_waiter one = {.word = &t->word, .expected = i - 1};
-  size_t which;
-  apr_status_t st = conc_wait_any(&one, 1, &which, fresh, CONC_FOREVER);
-  CHECK(st == APR_SUCCESS || st == APR_EAGAIN);
+  while (atomic_load(&t->word) != i) { /* it may be an earlier round's wake */
+    conc_waiter one = {.word = &t->word, .expected = i - 1};
+    size_t which;
+    apr_status_t st = conc_wait_any(&one, 1, &which, fresh, CONC_FOREVER);
+    CHECK(st == APR_SUCCESS || st == APR_EAGAIN);
+  }
   fresh->next = t->made;
   t->made = fresh;
 }
@@ -526,10 +528,61 @@ static void test_crew(void) {
   }
 }
 
+/* A future that is given back time and again is stopped, or asked to. */
+
+struct stop_test {
+  conc_future *future;
+  conc_word round, stopped;
+};
+
+static void forget(conc_runner *r) { (void)r; }
+static void leave_home(conc_home *h, bool was_cancelled) {
+  (void)h;
+  (void)was_cancelled;
+}
+
+static void give_back_until_stopped(conc_future *f) {
+  conc_runner runner = {forget};
+  conc_msg nothing = {0};
+  while (conc_future_start(f, &runner))
+    if (!conc_future_unstart(f))
+      (void)conc_future_finish(f, CONC_FUTURE_CANCELLED, &nothing);
+}
+
+static void stop_body(worker *w) {
+  static conc_home home = {leave_home};
+  struct stop_test *t = w->arg;
+  uint32_t n = (uint32_t)scaled(20000);
+  for (uint32_t i = 1; i <= n; i++) {
+    if (w->index == 0) {
+      CHECK(conc_future_new(&t->future) == APR_SUCCESS);
+      t->future->home = &home;
+      atomic_store(&t->round, i);
+      conc_sys_wake(&t->round, true);
+      give_back_until_stopped(t->future);
+      wait_for(&t->stopped, i);
+      CHECK(conc_future_is(t->future) == CONC_FUTURE_CANCELLED);
+      conc_release(&t->future->obj);
+      continue;
+    }
+    wait_for(&t->round, i);
+    CHECK(conc_future_stop(t->future, CONC_ASK_CANCEL));
+    atomic_store(&t->stopped, i);
+    conc_sys_wake(&t->stopped, true);
+  }
+}
+
+static void test_stop(void) {
+  struct stop_test t = {0};
+  worker w[2];
+  start(w, 2, stop_body, &t);
+  join(w, 2);
+}
+
 int main(void) {
   static void (*const tests[])(void) = {
-    test_word,   test_mutex, test_lot,    test_crowd, test_gate,
-    test_queues, test_burst, test_future, test_crew,  test_first};
+    test_word,  test_mutex,  test_lot,  test_crowd, test_gate, test_queues,
+    test_burst, test_future, test_stop, test_crew,  test_first};
   run_tests(tests, sizeof tests / sizeof *tests);
   return 0;
 }
