@@ -172,6 +172,8 @@ apr_status_t conc_ring_pop_tagged(conc_ring *r, conc_item *item, uint32_t tags,
   item->tags = tags;
   for (;;) {
     apr_status_t st = try_pop(r, item);
+    if (st != APR_EAGAIN && st != APR_SUCCESS)
+      conc_sgate_notify(&r->items); /* what it was woken for is for others */
     if (st != APR_EAGAIN)
       return st;
     st = conc_sgate_await(&r->items, conc_ring_has_item, r, self, deadline);

@@ -167,6 +167,8 @@ apr_status_t conc_ring_push(conc_ring *r, const conc_load *load,
                             conc_parker *self, conc_time deadline) {
   for (;;) {
     apr_status_t st = try_push(r, load);
+    if (st != APR_EAGAIN && st != APR_SUCCESS)
+      pass_on(r); /* the room that it was woken for is for others */
     if (st != APR_EAGAIN)
       return st;
     st = conc_sgate_await(&r->space, conc_ring_has_room, r, self, deadline);

@@ -149,8 +149,13 @@ release_first:
   return st;
 }
 
+/* It takes nothing, so what it was woken for is for others. */
 apr_status_t conc_spipe_poll(conc_spipe_end *e, conc_parker *self,
                              conc_time deadline) {
-  return conc_sgate_await(&e->in->items, conc_ring_has_item, e->in, self,
-                          deadline);
+  conc_ring *r = e->in;
+  apr_status_t st =
+    conc_sgate_await(&r->items, conc_ring_has_item, r, self, deadline);
+  if (st == APR_SUCCESS)
+    conc_sgate_notify(&r->items);
+  return st;
 }
