@@ -51,6 +51,9 @@ INCLUDES := -Ic $(subst -I,-isystem ,$(LUA_CFLAGS) $(APR_CFLAGS))
 
 FLAGS_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FLAGS_tsan := -fsanitize=thread
+# Delays at atomic operations, alone or beside ThreadSanitizer.
+FLAGS_perturb := -include spec/support/perturb.h
+FLAGS_race := $(FLAGS_tsan) $(FLAGS_perturb)
 FLAGS_fuzz := -fsanitize=fuzzer-no-link,address,undefined \
               -fno-sanitize-recover=undefined
 
@@ -168,6 +171,7 @@ export TSAN_OPTIONS := second_deadlock_stack=1:allocator_may_return_null=1$(call
 # How a program of our own is run, and how the interpreter is, which was not
 # built with the variant's flags.  TOOL=valgrind needs no build of its own.
 EXEC_tsan := setarch -R
+EXEC_race := $(EXEC_tsan)
 EXEC_valgrind := valgrind -q --error-exitcode=99 --fair-sched=yes \
   --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
   $(call supp,valgrind,--suppressions=)
@@ -183,6 +187,7 @@ BUSTED ?= $(filter-out $(foreach s,connection docs pipe process shared_memory, \
 endif
 PRELOAD_asan = $(call lib,asan) $(call lib,ubsan)
 PRELOAD_tsan = $(call lib,tsan)
+PRELOAD_race = $(PRELOAD_tsan)
 PRELOAD := $(PRELOAD_$(VARIANT))
 
 # The interpreter as this variant needs it, with the built tree on its paths.
@@ -275,6 +280,11 @@ tsan:
 	@.ci/again 'ThreadSanitizer failed to allocate' \
 	  $(MAKE) specs VARIANT=tsan CONC_SCALE=$(or $(CONC_SCALE),0.1)
 
+# With delays before operations on atomics: orders of steps that are rare.
+perturb:
+	@.ci/deps test
+	@$(MAKE) specs VARIANT=perturb CONC_SCALE=$(or $(CONC_SCALE),0.1)
+
 # Cross-compiled, under Wine; in build/windows.
 windows:
 	@.ci/deps test
@@ -349,6 +359,6 @@ clean:
 	rm -rf build
 
 FORCE:
-.PHONY: FORCE all env demo examples suite specs c_specs test stress gc asan tsan valgrind \
+.PHONY: FORCE all env demo examples suite specs c_specs test stress gc asan tsan perturb valgrind \
         posix windows fuzz fuzzers model lint layers bench docs install rock \
         deps clean

@@ -37,7 +37,12 @@ static _Atomic long left, failures;
 static bool fails(void) {
   if (atomic_load(&failures) <= 0 || atomic_fetch_sub(&left, 1) > 1)
     return false;
-  return atomic_fetch_sub(&failures, 1) > 0;
+  /* Never below 0, also by who comes late. */
+  long n = atomic_load(&failures);
+  while (n > 0)
+    if (atomic_compare_exchange_weak(&failures, &n, n - 1))
+      return true;
+  return false;
 }
 
 static void *allocate(void *ud, void *p, size_t osize, size_t nsize) {
