@@ -221,6 +221,21 @@ describe("A ProcessPoolExecutor", function()
     assert.are_not.equal(pid, ex:submit(my_pid):result())
   end)
 
+  it("begins tasks in the order of their submission, also those behind one that is slow", function()
+    local ex <close> = Executor(1)
+    local seen, list = multiprocessing.SimpleQueue(), {}
+    for i = 1, 50 do list[i] = ex:submit(echo, i) end
+    for i = 1, 50 do list[i]:result() end -- quick ones: it is given several at a time
+    for i = 1, 20 do
+      list[i] = ex:submit(function(q, k)
+        if k % 5 == 1 then require "conc".sleep(0.02) end
+        q:put(k)
+      end, seen, i)
+    end
+    for i = 1, 20 do assert.equal(i, seen:get(helper.patience)) end
+    for i = 1, 20 do list[i]:result() end
+  end)
+
   it("has max_pending tasks that are not started at most", function()
     local gate, began = gates()
     for _, overflow in ipairs {"error", "caller", "block"} do

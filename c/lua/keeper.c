@@ -198,7 +198,8 @@ static void take_one_back(lc_keeper *k, const conc_taken *t) {
 
 /*
  * All in one step: the process must not find a task whose code, sent ahead, was
- * taken back.  If that cannot be, it is not to go on.
+ * taken back.  If that cannot be, it is not to go on.  Each goes to the head of
+ * the queue: the last one first, to keep their order.
  */
 void lc_keeper_take_back(lc_keeper *k) {
   enum { MOST = KEEPER_SLOTS * (1 + CONC_LANE_FEW) + 1 };
@@ -208,7 +209,7 @@ void lc_keeper_take_back(lc_keeper *k) {
     conc_ring_drain(&conc_lane_at(k->lane)->tasks, list, MOST, &n);
   if (st != APR_SUCCESS)
     (void)conc_process_signal(k->process, CONC_KILL);
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = n; i-- > 0;) {
     take_one_back(k, &list[i]);
     conc_taken_fini(&list[i]);
   }
