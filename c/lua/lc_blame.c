@@ -3,6 +3,7 @@
  * conc's functions in C, or one in Lua that calls those.
  */
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "lua/lc.h"
@@ -19,6 +20,16 @@ int lc_own_chunks(lua_State *L) {
   return 0;
 }
 
+/* On Windows a path may have either, here the one and there the other. */
+static bool is_separator(char c) { return c == '/' || c == '\\'; }
+
+static bool begins(const char *source, const char *own) {
+  for (; *own != '\0'; own++, source++)
+    if (*source != *own && !(is_separator(*source) && is_separator(*own)))
+      return false;
+  return true;
+}
+
 /*
  * The function to blame, in *ar, false: there is none.  It is the caller of the
  * running function, or when that is conc's own the nearest one in Lua that is
@@ -31,7 +42,7 @@ static bool blamed(lua_State *L, lua_Debug *ar, int *entry) {
   *entry = 0;
   for (int level = 1; lua_getstack(L, level, ar); level++) {
     lua_getinfo(L, "Sl", ar);
-    if (own != NULL && strncmp(ar->source, own, strlen(own)) == 0)
+    if (own != NULL && begins(ar->source, own))
       *entry = level;
     else if (level == 1 || ar->currentline > 0)
       return true;
