@@ -9,7 +9,7 @@ local interpreter = require "conc.interpreter"
 local function preload()
   local list = {}
   for name, loader in pairs(package.preload) do
-    if debug.getinfo(loader, "S").what ~= "C" then list[name] = loader end
+    if pcall(string.dump, loader) then list[name] = loader end
   end
   return list
 end
