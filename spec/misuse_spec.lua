@@ -4,6 +4,7 @@
 
 local conc = require "conc"
 local futures = require "conc.futures"
+local helper = require "spec.helper"
 local multiprocessing = require "conc.multiprocessing"
 local queue = require "conc.queue"
 local threading = require "conc.threading"
@@ -342,14 +343,10 @@ end)
 
 -- Each on one line, as some of conc's functions in Lua stand before those in C.
 local co = coroutine.create(none)
-conc.submit(none):result() -- its executor stays
 local executor = futures.ThreadPoolExecutor(1)
 local group = futures.TaskGroup(executor)
 local pool = multiprocessing.ThreadPool(1)
 local MISTAKES = {
-  submit = function() return nil, conc.submit(1) end,
-  ["submit of what cannot cross"] = function() return nil, conc.submit(none, co) end,
-  map = function() return nil, conc.map(none, {}, {chunksize = 0}) end,
   ["group:submit"] = function() return nil, group:submit(none, co) end,
   ["group:submit_with"] = function() return nil, group:submit_with({no_such_option = 1}, none) end,
   ["group:wait"] = function() return nil, group:wait(-1) end,
@@ -364,7 +361,6 @@ local MISTAKES = {
   wait = function() return nil, futures.wait(1) end,
   excepthook = function() threading.excepthook = 1 end,
   ["a method in C"] = function() return nil, executor:submit(1) end,
-  ["one from a coroutine"] = function() return nil, coroutine.wrap(conc.submit)(1) end,
 }
 
 describe("An error of misuse", function()
@@ -384,11 +380,22 @@ describe("An error of misuse", function()
     end)
   end
 
+  it("names the line of the program also on the shared executor", function()
+    assert.same({
+      "2: bad argument #1 to 'submit' (fn: function expected, got number)",
+      "3: args[1]: cannot send a coroutine",
+      "4: bad argument #3 to 'map' (chunksize: must be at least 1)",
+    }, helper.child [[local conc = require "conc" local calls = {
+      function() return nil, conc.submit(1) end,
+      function() return nil, conc.submit(print, coroutine.create(print)) end,
+      function() return nil, conc.map(print, {}, {chunksize = 0}) end}
+      for _, f in ipairs(calls) do print((select(2, pcall(f)):gsub("^.-:(%d+: )", "%1"))) end
+    ]])
+  end)
+
   it("leaves out a number that is another one's", function()
     assert.matches(": bad argument to 'RawValue' %(type: unknown typecode 'zz'%)$",
       select(2, pcall(MISTAKES.RawValue)))
-    assert.matches(": bad argument #1 to 'submit' %(fn: function expected, got number%)$",
-      select(2, pcall(MISTAKES.submit)))
   end)
 end)
 
