@@ -8,6 +8,7 @@
 --   pins      Dict, name = number: references on their way to somebody
 --   owners    Dict, number of a lock = the session that holds it
 --   left      Dict, number of a lock = true: its holder has gone
+--   loose     Dict, number of a semaphore = true: its permits are nobody's
 --   house     queue of the thread for all the lists
 --   tasks     executor for calls that wait for what no select can wait for
 --   listener, address, key, types
@@ -41,6 +42,7 @@ function registry.release(shared, id, n)
   if entry.host then entry.host:put {op = "drop", id = id} end
   shared.owners[id] = nil
   shared.left[id] = nil
+  shared.loose[id] = nil
   return true
 end
 

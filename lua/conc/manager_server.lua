@@ -19,6 +19,7 @@ local function new_shared(listener, config)
     pins = core.Dict(),
     owners = core.Dict(),
     left = core.Dict(),
+    loose = core.Dict(),
     house = core.SimpleQueue(),
     tasks = core.ThreadPoolExecutor(1000),
     listener = listener.listener,

@@ -337,8 +337,19 @@ local function leave_locks(self)
   end
 end
 
+local function leave_permits(self)
+  for id, n in pairs(self.permits) do
+    local entry = self.shared.objects[id]
+    if entry and not self.shared.loose[id] then
+      self.shared.left[id] = true
+      pcall(entry.object.release, entry.object, n)
+    end
+  end
+end
+
 local function finish(self)
   leave_locks(self)
+  leave_permits(self)
   for id, n in pairs(self.grants) do registry.release(self.shared, id, n) end
   if self.pins[1] then self.shared.house:put {op = "linger", pins = self.pins} end
   self.conn:close()
@@ -351,7 +362,7 @@ local session = {}
 function session.run(shared, conn, number)
   local self = setmetatable({
     shared = shared, conn = conn, name = tostring(number), reply = core.SimpleQueue(),
-    grants = {}, entries = {}, pins = {}, held = {}, fresh = {},
+    grants = {}, entries = {}, pins = {}, held = {}, permits = {}, fresh = {},
   }, Session)
   if not pcall(connection.deliver_challenge, conn, shared.key) then return conn:close() end
   core.conn_limit(conn, connection.MOST)

@@ -128,12 +128,17 @@ methods.JoinableQueue = methods.Queue
 function make.Lock() return core.Lock() end
 function make.RLock() return core.RLock() end
 
--- This client has it now; was it left by another one?
+-- Was it left by another client?
+local function was_left(session, id)
+  local left = session.shared.left
+  return left[id] and Dict.pop(left, id) and "abandoned" or nil
+end
+
+-- This client has it now.
 local function taken(session, id)
   session.held[id] = (session.held[id] or 0) + 1
   session.shared.owners[id] = session.name
-  if session.shared.left[id] and Dict.pop(session.shared.left, id) then return true, "abandoned" end
-  return true
+  return true, was_left(session, id)
 end
 
 local function acquire(session, id, lock, timeout)
@@ -169,13 +174,23 @@ methods.RLock = methods.Lock
 function make.Semaphore(_, ...) return core.Semaphore(...) end
 function make.BoundedSemaphore(_, ...) return core.BoundedSemaphore(...) end
 
-methods.Semaphore = own("release", "value")
+methods.Semaphore = own("value")
 methods.BoundedSemaphore = methods.Semaphore
 
+-- What a client has taken and not given is given back at its end, unless somebody
+-- gives what he has not taken: then the permits are signals, and nobody's.
 function methods.Semaphore.acquire(session, entry, timeout)
   local got, why = session:await(entry.object, timeout)
   if not got then return false, why end
-  return true
+  session.permits[entry.id] = (session.permits[entry.id] or 0) + 1
+  return true, was_left(session, entry.id)
+end
+
+function methods.Semaphore.release(session, entry, ...)
+  entry.object:release(...)
+  local left = (session.permits[entry.id] or 0) - (... or 1)
+  if left < 0 then session.shared.loose[entry.id] = true end
+  session.permits[entry.id] = left > 0 and left or nil
 end
 
 -- Events, conditions, barriers --------------------------------------------------
