@@ -403,6 +403,15 @@ for _, method in ipairs(methods) do
       assert.is_false(p:is_alive())
     end)
 
+    it("has a sentinel that is set when join has returned", function()
+      for _ = 1, helper.scale(100) do
+        local p = Process():start()
+        local sentinel = p:sentinel()
+        p:join()
+        assert.is_true(sentinel:is_set())
+      end
+    end)
+
     it("is joined by several threads", function()
       local p = Process {target = function() require "conc".sleep(100) end}:start()
       local ends = {}

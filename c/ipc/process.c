@@ -312,6 +312,7 @@ apr_status_t conc_process_join(conc_process *p, conc_parker *self,
     if (st != APR_SUCCESS && st != APR_EAGAIN)
       return st;
   }
+  conc_event_set(p->ended); /* who set DONE is about to: the caller may look */
   return APR_SUCCESS;
 }
 
