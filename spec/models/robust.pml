@@ -1,6 +1,6 @@
 /*
  * ipc/robust.c: threads of different processes take a latch by turns; some give
- * up, and one may die at any step.  Checked: one living holder at a time; what
+ * up, and two may die at any step, one perhaps while it has the other's latch.  Checked: one living holder at a time; what
  * a dead one held is told to exactly one of the others; nobody who waits for
  * ever is left asleep (spin reports it as an invalid end state), where the
  * look that a sleeper takes by himself after a slice counts only when somebody
@@ -9,6 +9,7 @@
  * A wake and the comparison before a sleep are one step each: a futex.
  */
 
+#define DEATHS 2
 #define THREADS 3
 #define ROUNDS 2
 
@@ -41,7 +42,7 @@ inline wake(found) {
 inline may_die(holding) {
   if
   :: atomic {
-       mortal && deaths == 0 ->
+       mortal && deaths < DEATHS ->
        deaths++;
        dead[me] = true;
        if
@@ -116,7 +117,7 @@ slow:
     :: !asleep[me]
     :: atomic { deaths > 0 && asleep[me] -> asleep[me] = false; sliced = true }
     :: atomic { !patient -> asleep[me] = false; goto leave }
-    :: atomic { mortal && deaths == 0 ->
+    :: atomic { mortal && deaths < DEATHS ->
          asleep[me] = false; deaths++; dead[me] = true; goto gone }
     fi;
     slept = true;
