@@ -500,6 +500,43 @@ for _, method in ipairs(methods) do
       helper.eventually(function() return not alive(pid) end, "the orphan's end")
     end)
 
+    it("ends a child that another thread started when its parent is killed", function()
+      local path, read = scratch()
+      run(([[
+        local conc = require "conc"
+        conc.threading.Thread{target = function(method, path)
+          local mp = require "conc.multiprocessing".get_context(method)
+          local p = mp.Process{target = function() while true do end end}:start()
+          local file = io.open(path, "w")
+          file:write(p:pid())
+          file:close()
+        end, args = {%q, %q}}:start():join()
+        os.execute("kill -9 " .. conc.multiprocessing.current_process():pid())
+        while true do end
+      ]]):format(method, path), APART)
+      local pid = tonumber(read())
+      helper.eventually(function() return not alive(pid) end, "the orphan's end")
+    end)
+
+    it("runs the finalizers of its state at its end", function()
+      local path, read = scratch()
+      local p = Process {
+        target = helper.portable(function(to)
+          rawset(_G, "kept", setmetatable({}, {__gc = function()
+            local text = {}
+            for i = 1, 1000 do text[i] = ("%99d\n"):format(i) end
+            local file = assert(io.open(to, "w"))
+            file:write(table.concat(text))
+            file:close()
+          end}))
+        end),
+        args = {path},
+      }:start()
+      p:join()
+      assert.equal(0, p:exitcode())
+      assert.equal(100000, #read())
+    end)
+
     it("is terminated when Ctrl-C ends the program in a wait", function()
       helper.not_on_windows "there is no command kill"
       local t = conc.time()

@@ -79,12 +79,17 @@ static bool on_parent(conc_sys_watch *w) {
   return true;
 }
 
-/* A process has one parent, so this is made once and stays. */
-apr_status_t conc_child_bind(conc_handle channel) {
+/*
+ * A process has one parent, so this is made once and stays.  Where the system
+ * ends it with the parent, no thread need watch the channel.
+ */
+apr_status_t conc_child_bind(conc_handle channel, uint64_t parent) {
+  conc_sys_private(channel);
+  if (conc_sys_dies_with(parent))
+    return APR_SUCCESS;
   conc_sys_watch *w = conc_alloc(sizeof *w);
   if (w == NULL)
     return APR_ENOMEM;
-  conc_sys_private(channel);
   *w = (conc_sys_watch){channel, CONC_READABLE, on_parent, 0};
   apr_status_t st = conc_sys_watch_start(w);
   if (st != APR_SUCCESS)

@@ -23,7 +23,7 @@ apr_status_t conc_child_job(conc_handle channel, conc_wire *job);
 /* Join the parent's heap, by the handle that it said. */
 apr_status_t conc_child_share(conc_handle heap);
 
-/* From now on this process ends when its parent is gone. */
-apr_status_t conc_child_bind(conc_handle channel);
+/* From now on this process ends when 'parent' is gone, whose channel it is. */
+apr_status_t conc_child_bind(conc_handle channel, uint64_t parent);
 
 #endif

@@ -32,21 +32,16 @@ static int receive(lua_State *L, conc_handle channel) {
 /* child.receive(channel): the values */
 static int child_receive(lua_State *L) { return receive(L, check_channel(L)); }
 
-/* child.hello(channel) */
-static int child_hello(lua_State *L) {
-  conc_child_hello(check_channel(L));
-  return 0;
-}
-
 /* child.share(heap): join the memory that the parent shares */
 static int child_share(lua_State *L) {
   apr_status_t st = conc_child_share((conc_handle)luaL_checkinteger(L, 1));
   return st == APR_SUCCESS ? 0 : lc_fail(L, st);
 }
 
-/* child.bind(channel): end when the parent does */
+/* child.bind(channel, parent's pid): end when the parent does */
 static int child_bind(lua_State *L) {
-  apr_status_t st = conc_child_bind(check_channel(L));
+  uint64_t parent = (uint64_t)luaL_checkinteger(L, 2);
+  apr_status_t st = conc_child_bind(check_channel(L), parent);
   return st == APR_SUCCESS ? 0 : lc_fail(L, st);
 }
 
@@ -90,14 +85,52 @@ static int child_whole_lines(lua_State *L) {
   return 0;
 }
 
-const luaL_Reg lc_child_functions[] = {{"receive", child_receive},
-                                       {"hello", child_hello},
-                                       {"bind", child_bind},
-                                       {"share", child_share},
-                                       {"serve_forks", child_serve_forks},
-                                       {"identify", child_identify},
-                                       {"whole_lines", child_whole_lines},
-                                       {NULL, NULL}};
+/*
+ * The allocator of a state that is about to be closed with its process: it
+ * gives memory, through the one that was there, and takes none back.  To free
+ * what the kernel frees anyway would, in a forked process, copy each page that
+ * it shares with the fork server.  Who looks for leaks would find them.
+ */
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+static const bool looked_at = true;
+#else
+static const bool looked_at = false;
+#endif
+
+typedef struct giver {
+  lua_Alloc alloc;
+  void *arg;
+} giver;
+
+static void *give(void *arg, void *p, size_t old, size_t size) {
+  const giver *g = arg;
+  return size == 0 ? NULL : g->alloc(g->arg, p, old, size);
+}
+
+/* child.keep_all(): nothing is freed any more; for who is about to exit */
+static int child_keep_all(lua_State *L) {
+  if (looked_at)
+    return 0;
+  giver *g = lua_newuserdatauv(L, sizeof *g, 0);
+  luaL_ref(L, LUA_REGISTRYINDEX);
+  g->alloc = lua_getallocf(L, &g->arg);
+  lua_setallocf(L, give, g);
+  return 0;
+}
+
+static const luaL_Reg functions[] = {{"receive", child_receive},
+                                     {"bind", child_bind},
+                                     {"share", child_share},
+                                     {"serve_forks", child_serve_forks},
+                                     {"identify", child_identify},
+                                     {"whole_lines", child_whole_lines},
+                                     {"set_note", lc_set_note},
+                                     {"keep_all", child_keep_all},
+                                     {NULL, NULL}};
 
 /* package[name] = the field of the table at 'from' */
 static void set_package(lua_State *L, int from, const char *field) {
@@ -105,6 +138,25 @@ static void set_package(lua_State *L, int from, const char *field) {
   lua_getfield(L, from, field);
   lua_setfield(L, -2, field);
   lua_pop(L, 1);
+}
+
+/*
+ * Push what the module conc.child returns.  The parent sends it compiled, if it
+ * could find it: a search along package.path takes longer than all the rest.
+ */
+static void push_program(lua_State *L, int job) {
+  size_t size;
+  lua_getfield(L, job, "program");
+  const char *text = lua_tolstring(L, -1, &size);
+  if (text != NULL) {
+    if (luaL_loadbufferx(L, text, size, "conc.child", "b") != LUA_OK)
+      lua_error(L);
+    lua_call(L, 0, 1);
+  } else {
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "conc.child");
+    lua_call(L, 1, 1);
+  }
 }
 
 /* (channel): the program of every child; conc.child does the rest. */
@@ -120,12 +172,12 @@ static int run_child(lua_State *L) {
   int job = lua_gettop(L);
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
     set_package(L, job, fields[i]);
-  lua_getglobal(L, "require");
-  lua_pushliteral(L, "conc.child");
-  lua_call(L, 1, 1);
+  push_program(L, job);
   lua_pushvalue(L, job);
   lua_pushvalue(L, 1);
-  lua_call(L, 2, 0);
+  lua_newtable(L);
+  lc_setfuncs(L, functions);
+  lua_call(L, 3, 0);
   return 0;
 }
 

@@ -24,7 +24,8 @@ int lc_process_maker(lua_State *L);
 extern const luaL_Reg lc_process_functions[];
 /* ... for lua/conc/process_worker.lua, in conc.core.child. */
 extern const luaL_Reg lc_serve_functions[];
-/* ... for lua/conc/child.lua. */
-extern const luaL_Reg lc_child_functions[];
+
+/* set_note(which, text | nil [, keep]): a text of the program */
+int lc_set_note(lua_State *L);
 
 #endif

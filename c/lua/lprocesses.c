@@ -105,7 +105,7 @@ static int note(lua_State *L) {
 }
 
 /* set_note(which, text | nil [, keep]): 'keep': if there is none yet */
-static int set_note(lua_State *L) {
+int lc_set_note(lua_State *L) {
   size_t len;
   conc_msg m;
   conc_blob *text;
@@ -186,7 +186,7 @@ const luaL_Reg lc_process_functions[] = {{"process_maker", lc_process_maker},
                                          {"parent_process", parent_process},
                                          {"active_children", active_children},
                                          {"note", note},
-                                         {"set_note", set_note},
+                                         {"set_note", lc_set_note},
                                          {"probe", probe},
                                          {"heap_handle", heap_handle},
                                          {"program", program},

@@ -188,7 +188,6 @@ LC_EXPORT int luaopen_conc_core(lua_State *L) {
   lc_setfuncs(L, lc_conn_functions);
   lc_setfuncs(L, lc_wait_functions);
   lua_newtable(L);
-  lc_setfuncs(L, lc_child_functions);
   lc_setfuncs(L, lc_serve_functions);
   lua_setfield(L, -2, "child");
   lua_newtable(L);

@@ -49,6 +49,12 @@ typedef struct conc_sys_spawn_conf {
  */
 apr_status_t conc_sys_spawn(uint64_t *pid, const conc_sys_spawn_conf *conf);
 
+/*
+ * Is 'parent' the process that started this one with conc_sys_spawn, does it
+ * live, and will the system kill this one when it ends?
+ */
+bool conc_sys_dies_with(uint64_t parent);
+
 typedef enum { CONC_INTERRUPT, CONC_TERMINATE, CONC_KILL } conc_sys_signal;
 
 /* Only for processes of ours that are not reaped: else it hits a stranger. */

@@ -243,6 +243,21 @@ apr_status_t conc_sys_spawn(uint64_t *pid, const conc_sys_spawn_conf *conf) {
   return st;
 }
 
+/*
+ * Said of a parent that is dead by now, it would be untrue: but then the parent
+ * is another one.
+ */
+bool conc_sys_dies_with(uint64_t parent) {
+#ifdef __linux__
+  int number = 0;
+  return prctl(PR_GET_PDEATHSIG, &number) == 0 && number == SIGKILL &&
+         getppid() == (pid_t)parent;
+#else
+  (void)parent;
+  return false;
+#endif
+}
+
 /* ---- Ends ---- */
 
 apr_status_t conc_sys_kill(uint64_t pid, conc_sys_signal s) {

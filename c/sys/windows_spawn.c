@@ -203,6 +203,12 @@ apr_status_t conc_sys_spawn(uint64_t *pid, const conc_sys_spawn_conf *conf) {
 
 /* ---- Ends ---- */
 
+/* Its job may be another one's. */
+bool conc_sys_dies_with(uint64_t parent) {
+  (void)parent;
+  return false;
+}
+
 /* One that does not listen is ended by an interrupt, as by its default. */
 apr_status_t conc_sys_kill(uint64_t pid, conc_sys_signal s) {
   static const UINT numbers[] = {SIGINT, SIGTERM, 9};

@@ -10,9 +10,12 @@ local windows = package.config:sub(1, 1) == "\\"
 
 -- The library that holds conc's C half.  When that is a part of the host
 -- program, an interpreter needs another one.
+local own = core.module()
+if own == core.program() then own = nil end
+
 local function library()
+  if own then return own end
   local path = core.module()
-  if path and path ~= core.program() then return path end
   return package.searchpath("conc.core", package.cpath) or path or "conc.core"
 end
 
