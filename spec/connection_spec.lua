@@ -141,12 +141,19 @@ for kind, options in pairs(kinds) do
       assert.error_matches(function() server:recv_bytes_into(a, 7) end, "offset: must be at most 6")
     end)
 
-    it("closes when a message is longer than maxlength", function()
-      client:send_bytes "four"
+    it("tells who waits that a message was longer than another one's maxlength", function()
+      local started = require "conc.threading".Event()
+      local finish = helper.thread(function(c, go)
+        go:set()
+        return pcall(c.recv_bytes, c, 4)
+      end, server, started)
+      started:wait()
+      local second = helper.thread(function(c) return pcall(c.recv_bytes, c, 4) end, server)
       client:send_bytes "fives"
-      assert.equal("four", server:recv_bytes(4))
-      assert.error_matches(function() server:recv_bytes(4) end, "longer than maxlength")
-      assert.is_true(server:closed())
+      local results = {{finish()}, {second()}}
+      assert.is_false(results[1][1] and results[2][1])
+      assert.is_false(server:readable())
+      assert.is_false(server:closed())
     end)
 
     it("wakes who waits when it is closed", function()

@@ -243,6 +243,12 @@ void conc_conn_done(conc_conn *c) {
 
 void conc_conn_keep(conc_conn *c) { (void)conc_latch_release(&c->reading); }
 
+void conc_conn_refuse(conc_conn *c) {
+  c->ended = true;
+  atomic_store(&c->deaf, 1);
+  conc_conn_done(c);
+}
+
 bool conc_conn_ready(conc_conn *c, conc_parker *self) {
   apr_status_t st = conc_conn_receive(c, self, CONC_NOW);
   if (st == APR_SUCCESS)

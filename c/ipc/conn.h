@@ -38,6 +38,7 @@ typedef struct conc_conn {
   conc_handle handle;         /* [r][w] CONC_NO_HANDLE once it is closed */
   conc_frame in;              /* [r] */
   bool ended;                 /* [r] the other side has closed, or is corrupt */
+  conc_word deaf;             /* [a] it only sends from now on; then 'ended' */
   bool broken;                /* [w] a message was cut off */
   _Atomic uint64_t most;      /* [a] bytes that a message may have */
   bool trusted;               /* [c] what it says may hold code */
@@ -73,6 +74,9 @@ apr_status_t conc_conn_receive(conc_conn *c, conc_parker *self,
                                conc_time deadline);
 void conc_conn_done(conc_conn *c); /* it is dealt with */
 void conc_conn_keep(conc_conn *c); /* it stays the next one */
+
+/* Instead of them: it is lost, and no more is received. */
+void conc_conn_refuse(conc_conn *c);
 
 /* Is a message there, or the end? */
 bool conc_conn_ready(conc_conn *c, conc_parker *self);

@@ -15,7 +15,13 @@
 typedef struct conc_spipe_end {
   conc_proxy proxy;
   conc_ring *in, *out; /* [c]; NULL: it does not receive, or send */
+  conc_word deaf;      /* [a] it receives no more in this process */
 } conc_spipe_end;
+
+/* What it receives from, or NULL. */
+static inline conc_ring *conc_spipe_in(conc_spipe_end *e) {
+  return atomic_load(&e->deaf) != 0 ? NULL : e->in;
+}
 
 extern const conc_shared_class conc_spipe_class, conc_spipe_end_class;
 

@@ -23,6 +23,14 @@ static conc_conn *check(lua_State *L) {
   return c;
 }
 
+/* One that receives. */
+static conc_conn *check_in(lua_State *L) {
+  conc_conn *c = check(L);
+  if (atomic_load(&c->deaf) != 0)
+    lc_error(L, "this connection only sends");
+  return c;
+}
+
 /* true; or nil and a word; raises what is none. */
 static int outcome(lua_State *L, apr_status_t st) {
   if (st == CONC_MISUSE) /* by another thread, while we waited */
@@ -109,7 +117,7 @@ static int push_value(lua_State *L, const conc_conn *c, const conc_wire *w) {
 
 /* c:recv([timeout]): the value, or nil and "timeout" or "closed" */
 static int recv_value(lua_State *L) {
-  conc_conn *c = check(L);
+  conc_conn *c = check_in(L);
   conc_time deadline = lc_deadline(L, 2, "timeout");
   lc_nomore(L, 2);
   conc_wire *w = lc_newwire(L);
@@ -124,7 +132,7 @@ static int recv_value(lua_State *L) {
 
 /* c:recv_bytes([maxlength [, timeout]]): a string, or nil and a word */
 static int recv_bytes(lua_State *L) {
-  conc_conn *c = check(L);
+  conc_conn *c = check_in(L);
   lua_Integer most =
     lc_optinteger(L, 2, "maxlength", LUA_MAXINTEGER, 0, LUA_MAXINTEGER);
   conc_time deadline = lc_deadline(L, 3, "timeout");
@@ -133,14 +141,15 @@ static int recv_bytes(lua_State *L) {
   int n = await_frame(L, c, CONC_FRAME_BYTES, deadline);
   if (n != 0)
     return n;
-  take_frame(c, w);
-  if (w->size > (uint64_t)most) {
-    conc_conn_close(c, lc_self(L));
+  if (c->in.size > (uint64_t)most) {
+    lua_Integer size = (lua_Integer)c->in.size;
+    conc_conn_refuse(c);
     return lc_error(L,
                     "message of %I bytes, longer than maxlength: the "
-                    "connection is closed",
-                    (LUAI_UACINT)w->size);
+                    "connection only sends from now on",
+                    (LUAI_UACINT)size);
   }
+  take_frame(c, w);
   lua_pushlstring(L, (const char *)w->data, w->size);
   conc_wire_fini(w);
   return 1;
@@ -175,7 +184,7 @@ unsigned char *lc_target(lua_State *L, int arg, size_t *room) {
 /* c:recv_bytes_into(array | shm [, offset [, timeout]]): bytes, or nil and a
    word */
 static int recv_bytes_into(lua_State *L) {
-  conc_conn *c = check(L);
+  conc_conn *c = check_in(L);
   size_t room;
   unsigned char *to = lc_target(L, 2, &room);
   size_t offset =
@@ -197,7 +206,7 @@ static int recv_bytes_into(lua_State *L) {
 
 /* c:poll([timeout]): is there a message, or the end?  Does not wait without */
 static int poll(lua_State *L) {
-  conc_conn *c = check(L);
+  conc_conn *c = check_in(L);
   conc_time deadline =
     lua_isnoneornil(L, 2) ? CONC_NOW : lc_deadline(L, 2, "timeout");
   apr_status_t st;
@@ -232,7 +241,13 @@ static int is_closed(lua_State *L) {
   return 1;
 }
 
-static int yes(lua_State *L) {
+static int readable(lua_State *L) {
+  lc_nomore(L, 1);
+  lua_pushboolean(L, atomic_load(&check(L)->deaf) == 0);
+  return 1;
+}
+
+static int writable(lua_State *L) {
   (void)check(L);
   lc_nomore(L, 1);
   lua_pushboolean(L, 1);
@@ -254,8 +269,8 @@ static const luaL_Reg methods[] = {{"send", send_value},
                                    {"poll", poll},
                                    {"close", close_conn},
                                    {"closed", is_closed},
-                                   {"readable", yes},
-                                   {"writable", yes},
+                                   {"readable", readable},
+                                   {"writable", writable},
                                    {"fileno", fileno_of},
                                    {NULL, NULL}};
 
@@ -290,6 +305,8 @@ static void make_receive(lua_State *L, int number, conc_obj *o, conc_case *c) {
   conc_conn *conn = (conc_conn *)o;
   if (atomic_load(&conn->closed) != 0)
     lc_badcase(L, number, "the connection is closed");
+  if (atomic_load(&conn->deaf) != 0)
+    lc_badcase(L, number, "this connection only sends");
   conc_case_receive(c, conn);
 }
 

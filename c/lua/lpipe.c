@@ -20,10 +20,10 @@ static conc_spipe_end *check(lua_State *L) {
 }
 
 static conc_ring *check_in(lua_State *L) {
-  conc_spipe_end *e = check(L);
-  if (e->in == NULL)
+  conc_ring *r = conc_spipe_in(check(L));
+  if (r == NULL)
     lc_error(L, "this connection only sends");
-  return e->in;
+  return r;
 }
 
 static conc_ring *check_out(lua_State *L) {
@@ -85,6 +85,20 @@ static void close_box(lc_box *b) {
   conc_release(o);
 }
 
+/* A message longer than the caller stands: the end only sends from now on or,
+   when it cannot, is closed. */
+static int refuse(lua_State *L, conc_spipe_end *e, conc_item *item) {
+  lua_Integer size = (lua_Integer)item->size;
+  bool sends = e->out != NULL;
+  conc_item_fini(item);
+  atomic_store(&e->deaf, 1);
+  if (!sends)
+    close_box(lc_isbox(L, 1));
+  return lc_error(
+    L, "message of %I bytes, longer than maxlength: the connection %s",
+    (LUAI_UACINT)size, sends ? "only sends from now on" : "is closed");
+}
+
 /* c:recv_bytes([maxlength [, timeout]]): a string, or nil and a word */
 static int recv_bytes(lua_State *L) {
   conc_item item;
@@ -96,15 +110,8 @@ static int recv_bytes(lua_State *L) {
   apr_status_t st = take_bytes(L, r, &item, deadline);
   if (st != APR_SUCCESS)
     return no_item(L, st, "a value: use recv");
-  if (item.size <= (uint64_t)most)
-    return lc_cargo_push_bytes(L, &item);
-  lua_Integer size = (lua_Integer)item.size;
-  conc_item_fini(&item);
-  close_box(lc_isbox(L, 1));
-  return lc_error(L,
-                  "message of %I bytes, longer than maxlength: the "
-                  "connection is closed",
-                  (LUAI_UACINT)size);
+  return item.size <= (uint64_t)most ? lc_cargo_push_bytes(L, &item)
+                                     : refuse(L, check(L), &item);
 }
 
 /* c:recv_bytes_into(array [, offset [, timeout]]): bytes, or nil and a word */
@@ -174,7 +181,7 @@ static int is_closed(lua_State *L) {
 
 static int readable(lua_State *L) {
   lc_nomore(L, 1);
-  lua_pushboolean(L, check(L)->in != NULL);
+  lua_pushboolean(L, conc_spipe_in(check(L)) != NULL);
   return 1;
 }
 
@@ -221,10 +228,10 @@ int lc_pipe(lua_State *L) {
 /* ---- As cases of select ---- */
 
 static void make_receive(lua_State *L, int number, conc_obj *o, conc_case *c) {
-  const conc_spipe_end *e = (const conc_spipe_end *)o;
-  if (e->in == NULL)
+  conc_ring *r = conc_spipe_in((conc_spipe_end *)o);
+  if (r == NULL)
     lc_badcase(L, number, "this connection only sends");
-  conc_case_ring_pop(c, o, e->in);
+  conc_case_ring_pop(c, o, r);
 }
 
 static void make_send(lua_State *L, int number, int idx, conc_obj *o,

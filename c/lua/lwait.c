@@ -39,7 +39,7 @@ static bool make_of_object(lua_State *L, int number, conc_obj *o,
   else if (o->cls == &conc_listener_class)
     conc_case_acceptable(c, (conc_listener *)o);
   else if (o->cls == &conc_spipe_end_class.cls &&
-           ((conc_spipe_end *)o)->in != NULL)
+           conc_spipe_in((conc_spipe_end *)o) != NULL)
     conc_case_ring_ready(c, o, ((conc_spipe_end *)o)->in);
   else if (o->cls == &conc_squeue_class.cls ||
            o->cls == &conc_sjoinable_class.cls ||

@@ -2,6 +2,7 @@
 
 local assert = require "luassert"
 local busted = require "busted"
+local conc = require "conc"
 local helper = require "spec.helper"
 local multiprocessing = require "conc.multiprocessing"
 local threading = require "conc.threading"
@@ -135,13 +136,25 @@ function behaviour.check(pair)
     shm:unlink()
   end))
 
-  it("closes when a message is longer than maxlength", both(function(a, b)
+  it("only sends after a message longer than maxlength", both(function(a, b)
     a:send_bytes "abc"
     a:send_bytes "abcd"
+    a:send "more"
     assert.equal("abc", b:recv_bytes(3))
-    assert.error_matches(function() b:recv_bytes(3) end, "4 bytes, longer than maxlength")
-    assert.is_true(b:closed())
-    assert.error_matches(function() b:recv() end, "the connection is closed")
+    assert.is_true(b:readable())
+    assert.error_matches(function() b:recv_bytes(3) end,
+      "4 bytes, longer than maxlength: the connection only sends from now on")
+    assert.is_false(b:closed())
+    assert.is_false(b:readable())
+    assert.is_true(b:writable())
+    for _, call in ipairs {"recv", "recv_bytes", "poll"} do
+      assert.error_matches(function() b[call](b) end, "this connection only sends")
+    end
+    assert.error_matches(function() conc.select {b, timeout = 0} end,
+      "bad case 1: this connection only sends")
+    assert.is_true(b:send "still")
+    assert.equal("still", a:recv())
+    assert.is_true(a:readable())
   end))
 
   it("is used by several threads at once", both(function(a, b)
