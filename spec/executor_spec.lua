@@ -54,6 +54,20 @@ describe("A ThreadPoolExecutor", function()
     assert.equal(47, ex:submit(function(m) return n + m end, 42):result())
   end)
 
+  it("passes on few and many arguments, short and long, of one function in turn", function()
+    local ex <close> = Executor(2)
+    local plain, other = function(...) return ... end, function(x) return select("#", x) end
+    for length = 0, 80 do -- some of these fit into a message without memory of its own
+      local text = ("x"):rep(length)
+      local ones = {}
+      for i = 1, length do ones[i] = i % 2 == 0 and i or -i * 1.5 end
+      assert.same({text, true, nil, false}, {ex:submit(plain, text, true, nil, false):result()})
+      assert.same(ones, {ex:submit(plain, table.unpack(ones)):result()})
+      assert.equal(1, ex:submit(other, text):result())
+      assert.same({7, {text}}, {ex:submit(plain, 7, {text}):result()})
+    end
+  end)
+
   it("calls what has a __call, too", function()
     local ex <close> = Executor(1)
     local callable = setmetatable({n = 2}, {__call = function(self, x) return self.n * x end})

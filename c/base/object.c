@@ -88,3 +88,9 @@ void conc_release(conc_obj *o) {
   if (atomic_fetch_sub_explicit(&o->refs, 1, memory_order_acq_rel) == 1)
     destroy(o);
 }
+
+void conc_release_many(conc_obj *o, uint32_t n) {
+  if (n != 0 && /* acq_rel: as above */
+      atomic_fetch_sub_explicit(&o->refs, n, memory_order_acq_rel) == n)
+    destroy(o);
+}

@@ -48,6 +48,12 @@ static inline conc_obj *conc_retain(conc_obj *o) {
 /* One reference less; the last one destroys.  NULL is ignored. */
 void conc_release(conc_obj *o);
 
+/* Several at once; 'o' may be NULL when n is 0. */
+static inline void conc_retain_many(conc_obj *o, uint32_t n) {
+  atomic_fetch_add_explicit(&o->refs, n, memory_order_relaxed); /* as above */
+}
+void conc_release_many(conc_obj *o, uint32_t n);
+
 /* Objects alive in this process, for leak checks. */
 int64_t conc_obj_count(void);
 

@@ -208,6 +208,11 @@ static void refuse_circle(lua_State *L, const conc_future *f) {
 }
 
 apr_status_t lc_await_future(lua_State *L, conc_future *f, conc_time deadline) {
+  const lc_state *S = lc_get(L);
+  if (conc_future_done(f) && S->pooled == NULL && S->listed == 0) {
+    (void)lc_self(L);
+    return APR_SUCCESS;
+  }
   if (deadline == CONC_FOREVER && !conc_future_done(f))
     refuse_circle(L, f);
   lc_goal g = {.arg = f,

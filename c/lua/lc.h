@@ -97,6 +97,9 @@ void lc_pushmetatable(lua_State *L, const lc_type *t);
 /* Push an empty box of the class; the constructor of core fills box->obj. */
 lc_box *lc_newbox(lua_State *L, const conc_class *cls);
 
+/* The same without a class and its metatable. */
+lc_box *lc_pushbox(lua_State *L, int uservalues);
+
 /* Push a box with an owner, which is the box at 'owner', for 'o'. */
 void lc_newowned(lua_State *L, conc_obj *o, int owner);
 
@@ -295,7 +298,14 @@ typedef struct lc_packing {
                        speaks of; or NULL */
 } lc_packing;
 
-/* The same, with everything said. */
+/*
+ * The function at 'first', if it is the last one that was packed and has no
+ * upvalue but the globals, and numbers, booleans, nils and short strings behind
+ * it: false, *m is not used: something else, or too much.  Does not raise.
+ */
+bool lc_pack_light(lua_State *L, lc_state *S, int first, int last, conc_msg *m);
+
+/* The same as lc_pack, with everything said. */
 void lc_pack_with(lua_State *L, lc_state *S, const lc_packing *r, conc_msg *m);
 
 /*
@@ -311,6 +321,8 @@ int lc_unpack(lua_State *L, conc_msg *m);
 
 /* The same, but *m stays as it is: for cells that are read many times. */
 int lc_unpack_copy(lua_State *L, conc_msg *m);
+/* ... which is most often one scalar: the short way for that. */
+int lc_unpack_result(lua_State *L, conc_msg *m);
 /* ... from a stranger: anything but plain data is refused. */
 int lc_unpack_plain(lua_State *L, conc_msg *m);
 /* ... with the state at hand, which spares looking for it. */

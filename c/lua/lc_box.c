@@ -102,7 +102,7 @@ void lc_pushmetatable(lua_State *L, const lc_type *t) {
   make_metatable(L, t);
 }
 
-static lc_box *push_box(lua_State *L, int uservalues) {
+lc_box *lc_pushbox(lua_State *L, int uservalues) {
   lc_box *b = lua_newuserdatauv(L, sizeof *b, uservalues);
   *b = (lc_box){.mark = lc_mark(b)};
   return b;
@@ -111,7 +111,7 @@ static lc_box *push_box(lua_State *L, int uservalues) {
 lc_box *lc_newbox(lua_State *L, const conc_class *cls) {
   const lc_type *t = type_of(cls);
   luaL_checkstack(L, 6, NULL);
-  lc_box *b = push_box(L, t->uservalues);
+  lc_box *b = lc_pushbox(L, t->uservalues);
   lc_pushmetatable(L, t);
   lua_setmetatable(L, -2);
   return b;
@@ -121,7 +121,7 @@ void lc_newowned(lua_State *L, conc_obj *o, int owner) {
   const lc_type *t = type_of(o->cls);
   owner = lua_absindex(L, owner);
   luaL_checkstack(L, 6, NULL);
-  lc_box *b = push_box(L, 1);
+  lc_box *b = lc_pushbox(L, 1);
   b->obj = o;
   b->owner = lua_touserdata(L, owner);
   lua_pushvalue(L, owner);
@@ -162,7 +162,7 @@ void lc_setfinalizer(lua_State *L, const void *key, lua_CFunction gc) {
 /* Push a box with a reference of its own to an object whose type has none. */
 static void push_holder(lua_State *L, conc_obj *o) {
   static const char key = 0;
-  lc_box *b = push_box(L, 0);
+  lc_box *b = lc_pushbox(L, 0);
   lc_setfinalizer(L, &key, box_gc);
   b->obj = conc_retain(o);
 }

@@ -77,20 +77,17 @@ void lc_submit(lua_State *L, conc_pool *p, conc_future *f) {
     refused(L, p, st);
 }
 
-/* 'S': the state's, or NULL: look for it. */
-static void pack_task(lua_State *L, lc_state *S, conc_pool *p, lc_packing *what,
-                      conc_future *f) {
+void lc_pack_task(lua_State *L, lc_state *S, conc_pool *p, lc_packing *what,
+                  conc_future *f) {
   conc_msg m;
+  if (what->before == 0 &&
+      lc_pack_light(L, S, what->first, what->last, &f->msg))
+    return;
   if (conc_pool_conf_of(p)->processes)
     lc_pack_post(L, what, &m);
   else
-    lc_pack_with(L, S == NULL ? lc_open(L) : S, what, &m);
+    lc_pack_with(L, S, what, &m);
   f->msg = m;
-}
-
-void lc_pack_task(lua_State *L, conc_pool *p, lc_packing *what,
-                  conc_future *f) {
-  pack_task(L, NULL, p, what, f);
 }
 
 /* Pack the values from 'first' on as the task of a new future, with 'before'
@@ -98,10 +95,11 @@ void lc_pack_task(lua_State *L, conc_pool *p, lc_packing *what,
 static conc_future *push_task(lua_State *L, conc_pool *p, int first,
                               int before) {
   int last = lua_gettop(L);
-  conc_future *f = lc_newfuture(L);
+  lc_state *S = lc_get(L);
+  conc_future *f = lc_newfuture(L, S);
   lc_packing what = {
     .first = first, .last = last, .name = "fn", .before = before};
-  pack_task(L, lc_get(L), p, &what, f);
+  lc_pack_task(L, S, p, &what, f);
   return f;
 }
 

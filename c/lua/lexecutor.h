@@ -11,7 +11,8 @@ conc_executor *lc_checkexecutor(lua_State *L);
 conc_executor *lc_testexecutor(lua_State *L, int arg);
 
 /* Pack a task of that pool into f. */
-void lc_pack_task(lua_State *L, conc_pool *p, lc_packing *what, conc_future *f);
+void lc_pack_task(lua_State *L, lc_state *S, conc_pool *p, lc_packing *what,
+                  conc_future *f);
 
 /* Initializer and initargs, at those arguments, as values above the top; how
    many. */

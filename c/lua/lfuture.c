@@ -37,7 +37,7 @@ static int result(lua_State *L) {
   if (lc_await_future(L, f, deadline) != APR_SUCCESS)
     return lc_throw(L, "TimeoutError", "the future is not done");
   if (conc_future_is(f) == CONC_FUTURE_FINISHED)
-    return lc_unpack_copy(L, &f->msg);
+    return lc_unpack_result(L, &f->msg);
   lc_push_error_of(L, f);
   return lua_error(L);
 }
@@ -156,44 +156,64 @@ static void drop_row(conc_obj *o) { conc_row_drop((conc_row *)o); }
 
 const lc_type lc_row_type = {&conc_row_class, NULL, NULL, drop_row, 0, false};
 
-static const char row_key = 0;
-
 /*
- * Push the box of the row that new futures come from; the table of objects is
- * on the top.  Only futures keep their row; this state knows it by that table,
- * which is weak.
+ * What new futures of a state are made of is in a table that 'rows' of the
+ * state names in the registry.  Its values are weak: only futures keep their
+ * row, and the registry has the metatable elsewhere.
  */
-static conc_row *push_row(lua_State *L) {
-  lua_rawgetp(L, -1, &row_key);
-  conc_row *r = (conc_row *)lc_test(L, -1, &conc_row_class);
-  if (r == NULL) {
-    lua_pop(L, 1);
-    lc_box *box = lc_newbox(L, &conc_row_class);
-    if (conc_row_new(&r) != APR_SUCCESS)
-      lc_fail(L, APR_ENOMEM);
-    box->obj = (conc_obj *)r;
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, -3, &row_key);
+enum { ROW = 1, METATABLE };
+
+static void push_rows(lua_State *L, lc_state *S) {
+  static const char key = 0;
+  if (S->rows != 0) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, S->rows);
+    return;
   }
-  return r;
+  lc_pushtable(L, &key, "v");
+  lc_pushmetatable(L, &lc_future_type);
+  lua_rawseti(L, -2, METATABLE);
+  lua_pushvalue(L, -1);
+  S->rows = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
-/* Another one instead of the row on the top, which has given out all it had. */
-static conc_row *push_next_row(lua_State *L) {
-  lua_pop(L, 1);
-  lua_pushnil(L);
-  lua_rawsetp(L, -2, &row_key);
-  return push_row(L);
+/* Push the box of a new row, which the table below it has from now on. */
+static lc_box *push_new_row(lua_State *L) {
+  conc_row *r;
+  lc_box *box = lc_newbox(L, &conc_row_class);
+  if (conc_row_new(&r) != APR_SUCCESS)
+    lc_fail(L, APR_ENOMEM);
+  box->obj = (conc_obj *)r;
+  lua_pushvalue(L, -1);
+  lua_rawseti(L, -3, ROW);
+  return box;
 }
 
-conc_future *lc_newfuture(lua_State *L) {
+/* Push the box of the row that the next future, *f, is in. */
+static lc_box *push_row(lua_State *L, conc_future **f) {
+  lua_rawgeti(L, -1, ROW);
+  lc_box *box = lua_touserdata(L, -1);
+  *f = NULL;
+  if (box != NULL && box->obj != NULL) /* at the end it may be finalized */
+    *f = conc_row_next((conc_row *)box->obj);
+  if (*f == NULL) {
+    lua_pop(L, 1);
+    box = push_new_row(L);
+    *f = conc_row_next((conc_row *)box->obj);
+  }
+  return box;
+}
+
+/* As lc_newowned does, with less looking up. */
+conc_future *lc_newfuture(lua_State *L, lc_state *S) {
+  conc_future *f;
   luaL_checkstack(L, 10, NULL);
-  lc_pushobjects(L);
-  conc_future *f = conc_row_next(push_row(L));
-  if (f == NULL)
-    f = conc_row_next(push_next_row(L));
-  lc_newowned(L, &f->obj, -1);
-  lua_replace(L, -3); /* objects, row, future: the last one stays */
+  lc_box *b = lc_pushbox(L, 1);
+  push_rows(L, S);
+  b->owner = push_row(L, &f);
+  b->obj = &f->obj;
+  lua_setiuservalue(L, -3, 1);
+  lua_rawgeti(L, -1, METATABLE);
+  lua_setmetatable(L, -3);
   lua_pop(L, 1);
   return f;
 }

@@ -95,7 +95,7 @@ static int chain(lua_State *L, bool catches) {
   conc_future *f = check(L);
   lc_function(L, 2, "fn");
   lc_nomore(L, 2);
-  conc_future *to = lc_newfuture(L);
+  conc_future *to = lc_newfuture(L, lc_get(L));
   lua_pushlightuserdata(L, lc_get(L));
   lua_pushvalue(L, 2);
   lc_push_promise(L, to);
@@ -183,7 +183,7 @@ int lc_future_timeout(lua_State *L) {
   luaL_checkany(L, 2);
   conc_time at = lc_deadline(L, 2, "seconds");
   lc_nomore(L, 2);
-  conc_future *to = lc_newfuture(L);
+  conc_future *to = lc_newfuture(L, lc_get(L));
   conc_msg m = {0};
   pack_timeout(L, &m);
   apr_status_t st = relay_new(&r, f, to, clock);

@@ -78,13 +78,14 @@ static void make_watch(lua_State *L, map *m, int idx) {
 
 /* ---- Submitting ---- */
 
-conc_future *lc_map_push_chunk(lua_State *L, conc_pool *p, int at) {
+conc_future *lc_map_push_chunk(lua_State *L, lc_state *S, conc_pool *p,
+                               int at) {
   lc_packing what = {
     .first = at, .last = lua_gettop(L), .name = "fn", .apart = at + 1};
-  conc_future *f = lc_newfuture(L);
+  conc_future *f = lc_newfuture(L, S);
   f->kind = LC_TASK_CHUNK;
   f->quiet = true; /* each item tells its own error */
-  lc_pack_task(L, p, &what, f);
+  lc_pack_task(L, S, p, &what, f);
   lua_replace(L, at);
   lua_settop(L, at);
   return f;
@@ -94,7 +95,7 @@ conc_future *lc_map_push_chunk(lua_State *L, conc_pool *p, int at) {
 static void submit_chunk(lua_State *L, map *m, conc_pool *p, int at) {
   lua_Integer count = lua_gettop(L) - at - 1;
   lc_chunks_reserve(L, &m->chunks);
-  conc_future *f = lc_map_push_chunk(L, p, at);
+  conc_future *f = lc_map_push_chunk(L, lc_get(L), p, at);
   lc_submit(L, p, f);
   /* What that ran may have used the room from before. */
   lc_chunks_reserve(L, &m->chunks);

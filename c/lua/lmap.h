@@ -29,6 +29,6 @@ enum { LC_MAP_BATCH = 1000000 };
  * Push a new future whose task is the chunk on the stack (function, flags,
  * items) from 'at' on, in place of that; raises.
  */
-conc_future *lc_map_push_chunk(lua_State *L, conc_pool *p, int at);
+conc_future *lc_map_push_chunk(lua_State *L, lc_state *S, conc_pool *p, int at);
 
 #endif

@@ -88,13 +88,14 @@ static void do_item(lua_State *L, const lc_state *S, int handler,
    and count stay on the stack. */
 static conc_future *make_part(lua_State *L, int first, int last) {
   int at = lua_gettop(L) + 1;
+  lc_state *S = lc_open(L);
   conc_future *f;
   luaL_checkstack(L, last - first + 10, NULL);
   lua_pushvalue(L, 1);
   lua_pushvalue(L, 2);
   for (int i = first; i <= last; i++)
     lua_pushvalue(L, i);
-  f = lc_map_push_chunk(L, lc_open(L)->pooled->pool, at);
+  f = lc_map_push_chunk(L, S, S->pooled->pool, at);
   lua_pushinteger(L, last - first + 1);
   return f;
 }

@@ -49,7 +49,7 @@ static int submit_with(lua_State *L) {
   const char *name = lua_tolstring(L, 4, &len);
   post.len = len > CONC_SLOW_NAME ? CONC_SLOW_NAME : (uint32_t)len;
   lc_packing what = {.first = 5, .last = lua_gettop(L), .name = "fn"};
-  conc_future *f = lc_newfuture(L);
+  conc_future *f = lc_newfuture(L, lc_get(L));
   lc_pack_options(L, &what, &post, name, f);
   lc_submit(L, ex->pool, f);
   return 1;

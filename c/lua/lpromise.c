@@ -24,7 +24,7 @@ void lc_push_promise(lua_State *L, conc_future *f) {
 /* futures.Promise(): of a new, pending future */
 int lc_promise(lua_State *L) {
   lc_nomore(L, 0);
-  lc_push_promise(L, lc_newfuture(L));
+  lc_push_promise(L, lc_newfuture(L, lc_get(L)));
   return 1;
 }
 

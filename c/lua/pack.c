@@ -107,25 +107,11 @@ static void done_packing(lc_state *S, const lc_packer *pk) {
  * False: it is something else.
  */
 static bool pack_scalar(lua_State *L, int idx, conc_msg *m) {
-  size_t len;
-  const char *s;
   unsigned char *p = m->u.bytes;
-  *p++ = LC_VERSION | LC_PLAIN;
-  switch (lua_type(L, idx)) {
-  case LUA_TNUMBER:
-    p = lua_isinteger(L, idx) ? lc_put_integer(p, lua_tointeger(L, idx))
-                              : lc_put_number(p, lua_tonumber(L, idx));
-    break;
-  case LUA_TSTRING:
-    s = lua_tolstring(L, idx, &len);
-    if (len > CONC_MSG_INLINE - 2)
-      return false;
-    p = lc_put_string(p, s, len);
-    break;
-  case LUA_TBOOLEAN: *p++ = lua_toboolean(L, idx) ? LC_TRUE : LC_FALSE; break;
-  case LUA_TNIL: *p++ = LC_NIL; break;
-  default: return false;
-  }
+  *p = LC_VERSION | LC_PLAIN;
+  p = lc_put_scalar(L, idx, p + 1, CONC_MSG_INLINE - 1);
+  if (p == NULL)
+    return false;
   m->size = (size_t)(p - m->u.bytes);
   m->nrefs = 0;
   m->heap = false;

@@ -45,6 +45,9 @@ static int state_gc(lua_State *L) {
   S->root = NULL;
   conc_release(S->env);
   S->env = NULL;
+  conc_release_many((conc_obj *)S->plain_code, S->plain_credit);
+  S->plain_fn = NULL;
+  S->plain_credit = 0;
   lc_write_fini(&S->packer);
   return 0;
 }

@@ -41,7 +41,9 @@ struct lc_state {
   uint64_t tid;             /* of the thread that opened it */
   const void *plain_fn;     /* see walk_function.c: one without upvalues ... */
   conc_blob *plain_code;    /* ... its code, which 'known' keeps ... */
-  unsigned char plain_nups; /* ... and whether it uses globals */
+  unsigned char plain_nups; /* ... and whether it uses globals ... */
+  uint32_t plain_credit;    /* ... and references of it that are ours to give */
+  int rows;                 /* see lfuture.c: in the registry; 0: not yet */
   uint64_t loaded_id;       /* see names.c: the code that was asked for last */
   lc_packer packer;         /* of most messages, see pack.c */
   uint64_t names;           /* see names.c: package.loaded as it was then */

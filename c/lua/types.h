@@ -64,8 +64,8 @@ int lc_dump(lua_State *L);             /* dump() */
 int lc_detect_deadlocks(lua_State *L); /* detect_deadlocks([on [, patience]]) */
 int lc_own_chunks(lua_State *L);       /* own(prefix) */
 int lc_raise(lua_State *L);            /* raise(text) */
-/* Push a new pending Future. */
-struct conc_future *lc_newfuture(lua_State *L);
+/* Push a new pending Future; 'S' is the state's. */
+struct conc_future *lc_newfuture(lua_State *L, lc_state *S);
 /* Push a new Promise of that future. */
 void lc_push_promise(lua_State *L, struct conc_future *f);
 

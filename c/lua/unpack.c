@@ -236,6 +236,12 @@ static bool read_scalar(lua_State *L, const conc_msg *m) {
   return r.p == r.end;
 }
 
+int lc_unpack_result(lua_State *L, conc_msg *m) {
+  if (!m->heap && m->nrefs == 0 && read_scalar(L, m))
+    return 1;
+  return lc_unpack_copy(L, m);
+}
+
 int lc_unpack(lua_State *L, conc_msg *m) {
   if (!m->heap && m->nrefs == 0) { /* it owns nothing */
     conc_msg own = *m;

@@ -29,6 +29,8 @@ static void keep_plain(lua_State *L, lc_packer *pk, conc_blob *code,
   }
   lua_pushvalue(L, -1);
   lua_rawsetp(L, LUA_REGISTRYINDEX, &plain_key);
+  conc_release_many((conc_obj *)S->plain_code, S->plain_credit);
+  S->plain_credit = 0;
   S->plain_fn = lua_topointer(L, -1);
   S->plain_code = code;
   S->plain_nups = nups;
@@ -43,6 +45,45 @@ static bool write_plain(lua_State *L, lc_packer *pk) {
   if (S->plain_nups == 1)
     lc_write_byte(pk, LC_GLOBALS);
   lua_pop(L, 1);
+  return true;
+}
+
+/*
+ * One reference of the code.  Who submits takes them by the dozen: the count is
+ * written by the workers for every task that they have read, and each time
+ * their line of memory would have to come here.
+ */
+static conc_obj *spend(lc_state *S) {
+  enum { DOZENS = 64 };
+  if (S->plain_credit == 0) {
+    conc_retain_many(&S->plain_code->obj, DOZENS);
+    S->plain_credit = DOZENS;
+  }
+  S->plain_credit--;
+  return &S->plain_code->obj;
+}
+
+bool lc_pack_light(lua_State *L, lc_state *S, int first, int last,
+                   conc_msg *m) {
+  enum { ROOM = CONC_MSG_INLINE - sizeof(conc_obj *), HEAD = 5 };
+  unsigned char *p = m->u.bytes, *end = p + ROOM;
+  if (S->plain_fn == NULL || S->closed || /* nobody would take them back */
+      last - first > ROOM - HEAD || lua_type(L, first) != LUA_TFUNCTION ||
+      lua_topointer(L, first) != S->plain_fn)
+    return false;
+  *p++ = LC_VERSION;
+  *p++ = LC_FUNC;
+  *p++ = 0; /* the first reference */
+  *p++ = S->plain_nups;
+  if (S->plain_nups == 1)
+    *p++ = LC_GLOBALS;
+  for (int i = first + 1; i <= last; i++)
+    if ((p = lc_put_scalar(L, i, p, (size_t)(end - p))) == NULL)
+      return false;
+  m->size = (size_t)(p - m->u.bytes);
+  m->nrefs = 1;
+  m->heap = false;
+  conc_msg_refs(m)[0] = spend(S);
   return true;
 }
 

@@ -91,6 +91,34 @@ static inline unsigned char *lc_put_string(unsigned char *p, const char *s,
   return p + 1 + len;
 }
 
+/*
+ * The number, boolean, nil or string at 'idx' at p, where there is that much
+ * room; the end, or NULL: it is something else, or too long.
+ */
+static inline unsigned char *lc_put_scalar(lua_State *L, int idx,
+                                           unsigned char *p, size_t room) {
+  enum { WIDEST = 9 };
+  size_t len;
+  const char *s;
+  int type = lua_type(L, idx);
+  if (type == LUA_TSTRING) {
+    s = lua_tolstring(L, idx, &len);
+    return len < room && len < LC_SHORTMAX ? lc_put_string(p, s, len) : NULL;
+  }
+  if (room < WIDEST)
+    return NULL;
+  switch (type) {
+  case LUA_TNUMBER:
+    return lua_isinteger(L, idx) ? lc_put_integer(p, lua_tointeger(L, idx))
+                                 : lc_put_number(p, lua_tonumber(L, idx));
+  case LUA_TBOOLEAN:
+    *p = lua_toboolean(L, idx) ? LC_TRUE : LC_FALSE;
+    return p + 1;
+  case LUA_TNIL: *p = LC_NIL; return p + 1;
+  default: return NULL;
+  }
+}
+
 static inline void lc_write_string(lc_packer *pk, const char *s, size_t len) {
   lc_write_byte(pk, LC_STRING);
   lc_write_varint(pk, len);
