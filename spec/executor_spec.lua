@@ -206,6 +206,21 @@ describe("A ThreadPoolExecutor", function()
     end):result())
   end)
 
+  it("tells of an initializer that fails, once", function()
+    local text = table.concat(helper.child [[
+      local ex = require "conc.futures".ThreadPoolExecutor {
+        max_workers = 2, initializer = error, initargs = {"no luck"},
+      }
+      local a, b = ex:submit(print), ex:submit(print)
+      a:exception()
+      b:exception()
+      ex:shutdown()
+    ]], "\n")
+    assert.matches("^conc: a pool is broken: BrokenThreadPool: .*no luck", text)
+    local _, n = text:gsub("BrokenThreadPool", "")
+    assert.equal(1, n)
+  end)
+
   it("fails all its tasks, now and later, when an initializer fails", function()
     local gate = threading.Event()
     local ex = Executor {

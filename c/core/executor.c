@@ -579,7 +579,7 @@ void conc_pool_fail_queued(conc_pool *p, conc_msg *why) {
   conc_msg_fini(why);
 }
 
-void conc_pool_break(conc_pool *p, conc_msg *why) {
+bool conc_pool_break(conc_pool *p, conc_msg *why) {
   conc_future *f;
   conc_mutex_lock(&p->lock);
   bool first = p->why.size == 0;
@@ -592,6 +592,7 @@ void conc_pool_break(conc_pool *p, conc_msg *why) {
   close_tasks(p);
   while ((f = conc_tasks_take(&p->tasks)) != NULL)
     fail_one(p, f, &p->why);
+  return first;
 }
 
 void conc_pool_hurry(conc_pool *p, conc_pool_pace pace) {

@@ -174,8 +174,8 @@ void conc_pool_unstick(conc_pool *p);
 /* ---- The end ---- */
 
 /* A worker cannot do its init: fail all work, now and later.  'why' (error
-   value, traceback) is taken. */
-void conc_pool_break(conc_pool *p, conc_msg *why);
+   value, traceback) is taken.  False: the pool was broken before. */
+bool conc_pool_break(conc_pool *p, conc_msg *why);
 /* The 'why' of a broken pool, or NULL. */
 conc_msg *conc_pool_why(conc_pool *p);
 

@@ -127,7 +127,7 @@ static const char *read_string(const conc_msg *m, const unsigned char *data,
   return (const char *)data + i;
 }
 
-void lc_forgotten(conc_msg *why) {
+void lc_tell(const char *what, conc_msg *why) {
   const unsigned char *data = conc_msg_data(why);
   size_t at = 1, len, tracelen = 0;
   if (why->size < 2)
@@ -140,8 +140,11 @@ void lc_forgotten(conc_msg *why) {
     text = read_string(why, data, &at, &len);
   if (text == NULL || trace == NULL)
     return;
-  (void)fprintf(stderr,
-                "conc: nobody looked at the error of a future: %.*s%s%.*s\n",
+  (void)fprintf(stderr, "conc: %s: %.*s%s%.*s\n", what,
                 (int)(len > 4000 ? 4000 : len), text, tracelen > 0 ? "\n" : "",
                 (int)(tracelen > 4000 ? 4000 : tracelen), trace);
+}
+
+void lc_forgotten(conc_msg *why) {
+  lc_tell("nobody looked at the error of a future", why);
 }

@@ -34,7 +34,10 @@ void lc_push_failure(lua_State *L, conc_msg *why);
 /* Push the error value of a future that failed or was cancelled. */
 void lc_push_error_of(lua_State *L, conc_future *f);
 
-/* For conc_future_forgotten: tell it on stderr. */
+/* Write a failure on stderr: "conc: what: why". */
+void lc_tell(const char *what, conc_msg *why);
+
+/* For conc_future_forgotten. */
 void lc_forgotten(conc_msg *why);
 
 #endif

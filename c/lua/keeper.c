@@ -256,7 +256,7 @@ static void begin(lc_keeper *k, const conc_item *item) {
   lua_pushlightuserdata(k->L, &why);
   (void)lua_pcall(k->L, 1, 1, 0); /* else: why it cannot be told */
   conc_msg_fini(&why);
-  lc_break_pool(k->L, k->p, "the initializer of a worker failed");
+  lc_init_failed(k->L, k->p);
   conc_pool_hurry(k->p, CONC_HASTE);
 }
 

@@ -234,7 +234,7 @@ static void push_death(lc_keeper *k) {
 
 /* The reason is on the top, and is popped. */
 static void break_pool(lc_keeper *k, const char *text) {
-  lc_break_pool(k->L, k->p, text);
+  (void)lc_break_pool(k->L, k->p, text);
   conc_pool_hurry(k->p, CONC_HASTE);
 }
 

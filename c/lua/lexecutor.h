@@ -26,9 +26,14 @@ enum { LC_MOST_PENDING = 1000000000 };
 
 /*
  * The error on the top (which is popped) has broken the pool: it becomes the
- * cause of a BrokenThreadPool or BrokenProcessPool with that text.
+ * cause of a BrokenThreadPool or BrokenProcessPool with that text.  False: it
+ * was broken before.
  */
-void lc_break_pool(lua_State *L, conc_pool *p, const char *text);
+bool lc_break_pool(lua_State *L, conc_pool *p, const char *text);
+
+/* The error on the top (which is popped) is that of an initializer: break the
+   pool, and tell it on stderr. */
+void lc_init_failed(lua_State *L, conc_pool *p);
 
 /* The error on the top (which is popped) as the cause of one of class 'cls' with
    that text; *why becomes that as a future's error. */

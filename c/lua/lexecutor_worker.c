@@ -77,12 +77,17 @@ void lc_pack_broken(lua_State *L, const char *cls, const char *text,
   lua_settop(L, err - 1);
 }
 
-void lc_break_pool(lua_State *L, conc_pool *p, const char *text) {
+bool lc_break_pool(lua_State *L, conc_pool *p, const char *text) {
   conc_msg why;
   bool processes = conc_pool_conf_of(p)->processes;
   lc_pack_broken(L, processes ? "BrokenProcessPool" : "BrokenThreadPool", text,
                  &why);
-  conc_pool_break(p, &why);
+  return conc_pool_break(p, &why);
+}
+
+void lc_init_failed(lua_State *L, conc_pool *p) {
+  if (lc_break_pool(L, p, "the initializer of a worker failed"))
+    lc_tell("a pool is broken", conc_pool_why(p));
 }
 
 static bool begin(lua_State *L, conc_worker *w) {
@@ -90,7 +95,7 @@ static bool begin(lua_State *L, conc_worker *w) {
   lua_pushcfunction(L, set_up);
   lua_pushlightuserdata(L, (void *)conc_pool_conf_of(w->pool));
   if (lua_pcall(L, 1, 0, 1) != LUA_OK) {
-    lc_break_pool(L, w->pool, "the initializer of a worker failed");
+    lc_init_failed(L, w->pool);
     return false;
   }
   lua_settop(L, 0);

@@ -67,7 +67,7 @@ end
 -- by something else.
 local function candidates()
   local named = core.note "executable" or os.getenv "CONC_LUA"
-  if named then
+  if named and named ~= "" then
     return absolute(named) and {named} or on_path(named), named
   end
   local list = ourselves()
