@@ -240,14 +240,14 @@ suite: c_specs
 
 # The same, each file in a process of its own.
 specs: c_specs
-	@.ci/specs $(or $(BUSTED),$(wildcard spec/*_spec.lua))
+	@CONC_AGAIN='$(AGAIN)' .ci/specs $(or $(BUSTED),$(wildcard spec/*_spec.lua))
 
 # Not everywhere; C specs have a watchdog of their own as well.
 LIMIT := $(shell command -v timeout >/dev/null && echo timeout -k 10 300)
 
 c_specs: all $(C_TESTS) $(COMMANDS)
 	@for t in $(C_TESTS); do echo "== $$t"; \
-	  $(LIMIT) $(EXEC) $$t >$B/spec.log 2>&1 || \
+	  $(LIMIT) $(if $(AGAIN),.ci/again '$(AGAIN)') $(EXEC) $$t >$B/spec.log 2>&1 || \
 	  { echo "failed:"; tail -n 99 $B/spec.log; exit 1; }; done
 
 test:
@@ -277,8 +277,8 @@ asan:
 # start and end), of which it dies now and then.
 tsan:
 	@.ci/deps test sanitize
-	@.ci/again 'ThreadSanitizer failed to allocate' \
-	  $(MAKE) specs VARIANT=tsan CONC_SCALE=$(or $(CONC_SCALE),0.1)
+	@$(MAKE) specs VARIANT=tsan CONC_SCALE=$(or $(CONC_SCALE),0.1) \
+	  AGAIN='ThreadSanitizer failed to allocate'
 
 # With delays before operations on atomics: orders of steps that are rare.
 perturb:

@@ -208,10 +208,16 @@ describe("A ThreadPoolExecutor", function()
 
   it("tells of an initializer that fails, once", function()
     local text = table.concat(helper.child [[
+      local gate = require "conc.threading".Event()
       local ex = require "conc.futures".ThreadPoolExecutor {
-        max_workers = 2, initializer = error, initargs = {"no luck"},
+        max_workers = 2, initargs = {gate},
+        initializer = function(g)
+          g:wait()
+          error "no luck"
+        end,
       }
       local a, b = ex:submit(print), ex:submit(print)
+      gate:set()
       a:exception()
       b:exception()
       ex:shutdown()
