@@ -66,6 +66,7 @@ apr_status_t conc_crew_new(conc_crew **out, const conc_crew_conf *conf) {
   if (c == NULL)
     return APR_ENOMEM;
   c->conf = *conf;
+  conc_wait_mind_forks();
   *out = c;
   return APR_SUCCESS;
 }

@@ -117,9 +117,19 @@ static apr_status_t start_thread(int epoll) {
   return error;
 }
 
+/* In a process that was forked the watcher may have been inside. */
+static void leave_lock(void) {
+  (void)pthread_mutex_init(&watcher.lock, NULL);
+  (void)pthread_cond_init(&watcher.idle, NULL);
+}
+
+static void mind_forks(void) { conc_sys_at_fork(leave_lock); }
+
 static apr_status_t set_up_locked(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
   if (watcher.pid == getpid())
     return APR_SUCCESS;
+  (void)pthread_once(&once, mind_forks);
   if (watcher.pid != 0)
     close(watcher.epoll);
   free(watcher.slots);

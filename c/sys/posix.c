@@ -36,8 +36,8 @@ static struct pair {
   pthread_cond_t moved;
 } pairs[NPAIRS];
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-
+/* Also in a process that was forked, where nobody sleeps who did, and who held
+   a lock will not give it back. */
 static void make_pairs(void) {
   pthread_condattr_t attr;
   pthread_condattr_init(&attr);
@@ -51,8 +51,14 @@ static void make_pairs(void) {
   pthread_condattr_destroy(&attr);
 }
 
+static void begin(void) {
+  make_pairs();
+  conc_sys_at_fork(make_pairs);
+}
+
 static struct pair *pair_of(const conc_word *w) {
-  pthread_once(&once, make_pairs);
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, begin);
   return &pairs[((uintptr_t)w >> 4) % NPAIRS];
 }
 

@@ -42,6 +42,10 @@ uint64_t conc_sys_pid(void);
    call; where nothing forks, 0. */
 uint32_t conc_sys_forks(void);
 
+/* Have 'child' called in each process that is forked from now on, before fork
+   returns there.  Call it once for a function. */
+void conc_sys_at_fork(void (*child)(void));
+
 /*
  * Processors this process may use: the smallest of its affinity mask, its
  * control group's quota rounded up and what is online; at least 1.

@@ -33,7 +33,11 @@ static _Atomic uint32_t forks;
 
 static void forked(void) { atomic_fetch_add(&forks, 1); }
 
-static void count_forks(void) { (void)pthread_atfork(NULL, NULL, forked); }
+void conc_sys_at_fork(void (*child)(void)) {
+  (void)pthread_atfork(NULL, NULL, child);
+}
+
+static void count_forks(void) { conc_sys_at_fork(forked); }
 
 uint32_t conc_sys_forks(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;

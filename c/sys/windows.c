@@ -54,6 +54,8 @@ uint64_t conc_sys_pid(void) { return GetCurrentProcessId(); }
 
 uint32_t conc_sys_forks(void) { return 0; }
 
+void conc_sys_at_fork(void (*child)(void)) { (void)child; }
+
 static unsigned bits(DWORD_PTR mask) {
   unsigned n = 0;
   for (; mask != 0; mask &= mask - 1)

@@ -43,6 +43,28 @@ static bucket *bucket_of(const conc_word *w) {
 
 _Static_assert(NBUCKETS == 1 << (64 - 54), "the hash names every bucket");
 
+/* What a waiter in a queue of this process says of itself. */
+static uint32_t here(void) { return conc_mutex_process + 1; }
+
+/*
+ * A process was forked: whoever was queued is not there.  But for the thread
+ * that forked, when it did so in a hook that ran in the middle of a wait: its
+ * waiters say another number, and are taken for gone.
+ */
+static void forked(void) {
+  for (int i = 0; i < NBUCKETS; i++)
+    if (buckets[i].first != NULL)
+      buckets[i].first = buckets[i].last = NULL;
+}
+
+void conc_wait_mind_forks(void) {
+  static conc_word minded;
+  if (atomic_exchange(&minded, 1) != 0)
+    return;
+  conc_mutex_mind_forks();
+  conc_sys_at_fork(forked);
+}
+
 static void append_locked(bucket *b, conc_waiter *w) {
   w->next = NULL;
   w->prev = b->last;
@@ -51,7 +73,7 @@ static void append_locked(bucket *b, conc_waiter *w) {
   else
     b->first = w;
   b->last = w;
-  w->queued = true;
+  w->queued = here();
 }
 
 static void unlink_locked(bucket *b, conc_waiter *w) {
@@ -63,7 +85,7 @@ static void unlink_locked(bucket *b, conc_waiter *w) {
     w->next->prev = w->prev;
   else
     b->last = w->prev;
-  w->queued = false;
+  w->queued = 0;
 }
 
 /* Queue the waiter unless its word has changed. */
@@ -80,7 +102,7 @@ static bool enqueue(conc_waiter *w) {
 static void dequeue(conc_waiter *w) {
   bucket *b = bucket_of(w->word);
   conc_mutex_lock(&b->lock);
-  if (w->queued)
+  if (w->queued == here())
     unlink_locked(b, w);
   conc_mutex_unlock(&b->lock);
 }

@@ -30,7 +30,7 @@ typedef struct conc_waiter {
   uint32_t index;                  /* in the wait's list */
   struct conc_sleeper *sleeper;    /* the wait it belongs to */
   struct conc_waiter *prev, *next; /* under the bucket's lock, as 'queued' */
-  bool queued;
+  uint32_t queued; /* in its queue: 1 + the number of the process then; or 0 */
 } conc_waiter;
 
 /*
@@ -56,6 +56,12 @@ apr_status_t conc_wait_any(conc_waiter *list, size_t n, size_t *which,
  * 'w' is only an address: the object may be gone.
  */
 size_t conc_wake(conc_word *w, size_t n);
+
+/*
+ * From the first call on: in a process that is forked nobody is queued, and no
+ * inner lock is held by a thread that is not there.
+ */
+void conc_wait_mind_forks(void);
 
 #define CONC_ALL ((size_t)-1)
 

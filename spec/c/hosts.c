@@ -365,6 +365,48 @@ static void test_fork(void) {
 #endif
 
 #if defined(CAN_FORK)
+/* Forks while other threads are inside of conc's locks: no child waits. */
+static void test_fork_busy(void) {
+  lua_State *L = host(all);
+  run(L, "local conc = require 'conc'\n"
+         "stop = conc.threading.Event()\n"
+         "q = conc.queue.Queue(1)\n"
+         "ex = conc.futures.ThreadPoolExecutor(2)\n"
+         "threads = {}\n"
+         "local function busy(stop, q, ex, Thread)\n"
+         "  while not stop:is_set() do\n"
+         "    Thread{target = function() end}:start():join()\n"
+         "    q:put(1) q:get() stop:wait(0)\n"
+         "    ex:submit(function() end):result()\n"
+         "  end\n"
+         "end\n"
+         "for i = 1, 3 do\n"
+         "  threads[i] = core.Thread{target = busy, args = {stop, q, ex, "
+         "core.Thread}}\n"
+         "  threads[i]:start()\n"
+         "end");
+  fflush(stdout);
+  for (int i = 0; i < 200 * scale; i++) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      alarm(WATCHDOG);
+      run(L, "assert(not pcall(function() core.Thread{}:start() end))\n"
+             "assert(#core.enumerate() >= 1)\n"
+             "local l, e = core.Lock(), core.Event()\n"
+             "do local held <close> = l:acquire() end\n"
+             "e:set() e:wait()\n"
+             "assert(not e:clear() and not e:wait(0.001))");
+      lua_close(L);
+      (void)execlp("true", "true", (char *)NULL);
+      _exit(1);
+    }
+    int status = -1;
+    CHECK(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0);
+  }
+  run(L, "stop:set() for i = 1, 3 do threads[i]:join() end");
+  lua_close(L);
+}
+
 /* What a host's child drops of shared memory is still there for the host. */
 static void test_fork_shared(void) {
   lua_State *L = host(all);
@@ -574,7 +616,8 @@ static void test_memory(void) {
   CHECK(n > 500);
 }
 
-int main(void) {
+/* hosts [test]: all tests, or the one of that name. */
+int main(int argc, char **argv) {
   const char *s = getenv("CONC_SCALE");
   if (s != NULL && atof(s) > 0)
     scale = atof(s);
@@ -596,6 +639,7 @@ int main(void) {
     {"close with a limit", test_close_limit},
 #if defined(CAN_FORK)
     {"fork", test_fork},
+    {"fork_busy", test_fork_busy},
     {"fork_shared", test_fork_shared},
 #endif
     {"hooks", test_hooks},
@@ -603,6 +647,8 @@ int main(void) {
     {"close abandons", test_close_abandons}
   };
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
+    if (argc > 1 && strcmp(argv[1], tests[i].name) != 0)
+      continue;
     printf("%s\n", tests[i].name);
     tests[i].test();
     settle();
