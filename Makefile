@@ -98,7 +98,7 @@ endif
 NOT_HERE := $(filter-out c/sys/$(SYS)%,$(if $(filter windows,$(SYS)), \
               $(wildcard c/sys/*.c),$(wildcard c/sys/linux*.c \
               c/sys/posix*.c c/sys/windows*.c)))
-SOURCES := $(filter-out $(NOT_HERE),$(wildcard c/*/*.c))
+SOURCES := $(filter-out $(NOT_HERE),$(wildcard c/*/*.c c/lua/*/*.c))
 OBJECTS := $(SOURCES:%.c=$B/obj/%.o)
 CORE := $B/conc/core.$(SO)
 export CONC_LUA := $(CURDIR)/$B/bin/conc-lua$(TOOL:%=-%)
@@ -107,7 +107,7 @@ C_TESTS := $(patsubst %.c,$B/%$(EXE),$(filter-out $(NOT_TESTED), \
 FUZZERS := $(patsubst %.c,$B/%$(EXE),$(wildcard spec/fuzz/*.c))
 BENCHES := $(patsubst %.c,$B/%$(EXE),$(wildcard bench/*.c))
 MODELS := $(wildcard spec/models/*.pml)
-C_STYLE := $(wildcard c/*/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] bench/*.[ch])
+C_STYLE := $(wildcard c/*/*.[ch] c/lua/*/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] bench/*.[ch])
 
 # Say 'CC file' instead of the whole command, unless V=1; nothing with -s.
 SILENT := $(findstring s,$(firstword -$(MAKEFLAGS)))

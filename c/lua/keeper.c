@@ -2,9 +2,9 @@
 
 #include <string.h>
 
+#include "lua/bindings/lexecutor.h"
 #include "lua/callback.h"
 #include "lua/failure.h"
-#include "lua/lexecutor.h"
 #include "lua/post.h"
 #include "lua/state.h"
 #include "lua/task.h"

@@ -5,9 +5,9 @@
 #include <stdio.h>
 
 #include "base/status.h"
+#include "lua/bindings/lexecutor.h"
 #include "lua/callback.h"
 #include "lua/failure.h"
-#include "lua/lexecutor.h"
 #include "lua/post.h"
 #include "lua/state.h"
 #include "lua/worker.h"

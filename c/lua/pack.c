@@ -2,8 +2,8 @@
 
 #include <string.h>
 
+#include "lua/bindings/lend.h"
 #include "lua/flat.h"
-#include "lua/lend.h"
 #include "lua/state.h"
 #include "lua/walk.h"
 

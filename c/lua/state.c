@@ -4,8 +4,8 @@
 
 #include "core/root.h"
 #include "ipc/sname.h"
+#include "lua/bindings/lprocess.h"
 #include "lua/errors.h"
-#include "lua/lprocess.h"
 #include "lua/worker.h"
 #include "lua/writer.h"
 

@@ -4,8 +4,8 @@
 #include <string.h>
 
 #include "core/future.h"
+#include "lua/bindings/lexecutor.h"
 #include "lua/failure.h"
-#include "lua/lexecutor.h"
 #include "lua/state.h"
 #include "lua/types.h"
 

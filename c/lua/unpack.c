@@ -3,9 +3,9 @@
  * Lua's collector owns, since anything here may raise.
  */
 
+#include "lua/bindings/lend.h"
 #include "lua/build.h"
 #include "lua/flat.h"
-#include "lua/lend.h"
 #include "lua/names.h"
 
 /* ---- The walk ---- */

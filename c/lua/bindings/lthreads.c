@@ -1,6 +1,6 @@
 /* conc.threading: who runs, and what holds for all threads. */
 
-#include "lua/lthread.h"
+#include "lua/bindings/lthread.h"
 #include "lua/state.h"
 #include "lua/types.h"
 

@@ -17,10 +17,10 @@ Reference: Python's concurrent.futures.ProcessPoolExecutor.
 
 #include "base/mem.h"
 #include "base/status.h"
+#include "lua/bindings/lexecutor.h"
+#include "lua/bindings/lprocess.h"
 #include "lua/failure.h"
 #include "lua/keeper.h"
-#include "lua/lexecutor.h"
-#include "lua/lprocess.h"
 #include "lua/post.h"
 #include "lua/state.h"
 #include "lua/task.h"

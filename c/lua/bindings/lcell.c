@@ -1,4 +1,4 @@
-#include "lua/lcell.h"
+#include "lua/bindings/lcell.h"
 
 #include <string.h>
 

@@ -3,7 +3,7 @@
 #include <apr_strings.h>
 
 #include "ipc/heap.h"
-#include "lua/lprocess.h"
+#include "lua/bindings/lprocess.h"
 #include "lua/state.h"
 #include "lua/types.h"
 

@@ -6,7 +6,7 @@
  * no state: the first of the end and an alarm resolves it.
  */
 
-#include "lua/lfuture.h"
+#include "lua/bindings/lfuture.h"
 
 #include "base/mem.h"
 #include "core/alarm.h"

@@ -1,4 +1,4 @@
-#include "lua/lend.h"
+#include "lua/bindings/lend.h"
 
 /*
  * A string on loan is kept by a userdata with a reference to the loan.  When

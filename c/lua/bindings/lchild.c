@@ -4,7 +4,7 @@
 
 #include "base/init.h"
 #include "ipc/child.h"
-#include "lua/lprocess.h"
+#include "lua/bindings/lprocess.h"
 #include "lua/module.h"
 #include "lua/state.h"
 #include "lua/wire.h"

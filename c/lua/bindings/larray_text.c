@@ -1,4 +1,4 @@
-#include "lua/larray_text.h"
+#include "lua/bindings/larray_text.h"
 
 #include <string.h>
 

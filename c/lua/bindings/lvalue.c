@@ -30,7 +30,7 @@ integer of Lua, and -1 is their largest number. `f32` rounds.
 
 #include <string.h>
 
-#include "lua/lcell.h"
+#include "lua/bindings/lcell.h"
 #include "lua/types.h"
 
 /* The first of at most so many arguments. */

@@ -4,12 +4,12 @@
  * Reference: Python's Executor.map (3.14), and Pool.starmap.
  */
 
-#include "lua/lmap.h"
+#include "lua/bindings/lmap.h"
 
 #include <string.h>
 
+#include "lua/bindings/lmap_chunks.h"
 #include "lua/failure.h"
-#include "lua/lmap_chunks.h"
 #include "lua/state.h"
 #include "lua/task.h"
 #include "lua/types.h"

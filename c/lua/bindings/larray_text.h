@@ -3,7 +3,7 @@
 
 /* An array of characters as a string: its fields value and raw. */
 
-#include "lua/lcell.h"
+#include "lua/bindings/lcell.h"
 
 /* Is the key at 2 such a field of the array? */
 bool larray_is_text(lua_State *L, const conc_cells *c);

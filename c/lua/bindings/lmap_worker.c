@@ -1,8 +1,8 @@
 /* Doing a chunk of a map. */
 
+#include "lua/bindings/lmap.h"
+#include "lua/bindings/lmap_chunks.h"
 #include "lua/failure.h"
-#include "lua/lmap.h"
-#include "lua/lmap_chunks.h"
 #include "lua/state.h"
 #include "lua/task.h"
 #include "lua/types.h"

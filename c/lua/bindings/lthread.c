@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "lua/lthread.h"
+#include "lua/bindings/lthread.h"
 #include "lua/state.h"
 #include "lua/types.h"
 #include "lua/worker.h"

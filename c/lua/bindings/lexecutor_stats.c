@@ -1,6 +1,6 @@
 /* ex:stats() */
 
-#include "lua/lexecutor.h"
+#include "lua/bindings/lexecutor.h"
 
 static void set_integer(lua_State *L, const char *name, uint64_t n) {
   lua_pushinteger(L, (lua_Integer)n);

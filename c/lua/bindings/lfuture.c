@@ -4,7 +4,7 @@
  * Reference: Python's concurrent.futures.Future.
  */
 
-#include "lua/lfuture.h"
+#include "lua/bindings/lfuture.h"
 
 #include "lua/await.h"
 #include "lua/callback.h"

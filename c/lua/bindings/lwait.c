@@ -10,7 +10,7 @@
 #include "ipc/spipe.h"
 #include "ipc/squeue.h"
 #include "ipc/sync_cases.h"
-#include "lua/lprocess.h"
+#include "lua/bindings/lprocess.h"
 #include "lua/selectable.h"
 #include "lua/types.h"
 

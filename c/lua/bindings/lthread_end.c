@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "core/root.h"
-#include "lua/lthread.h"
+#include "lua/bindings/lthread.h"
 #include "lua/types.h"
 
 static const char traceback_key = 0;

@@ -1,4 +1,4 @@
-#include "lua/ldict.h"
+#include "lua/bindings/ldict.h"
 
 #include <math.h>
 #include <string.h>

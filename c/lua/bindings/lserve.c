@@ -3,9 +3,9 @@
 #include <lualib.h>
 
 #include "ipc/lane.h"
+#include "lua/bindings/lprocess.h"
 #include "lua/callback.h"
 #include "lua/failure.h"
-#include "lua/lprocess.h"
 #include "lua/state.h"
 #include "lua/task.h"
 #include "lua/types.h"

@@ -4,7 +4,7 @@
  * Reference: Python's concurrent.futures.ThreadPoolExecutor.
  */
 
-#include "lua/lexecutor.h"
+#include "lua/bindings/lexecutor.h"
 
 #include <string.h>
 

@@ -3,9 +3,9 @@
 #include <stdio.h>
 
 #include "core/thread.h"
+#include "lua/bindings/lexecutor.h"
 #include "lua/callback.h"
 #include "lua/failure.h"
-#include "lua/lexecutor.h"
 #include "lua/state.h"
 #include "lua/task.h"
 #include "lua/types.h"

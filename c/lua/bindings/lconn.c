@@ -10,7 +10,7 @@
 #include "ipc/cases.h"
 #include "ipc/scells.h"
 #include "ipc/smemory.h"
-#include "lua/lconn.h"
+#include "lua/bindings/lconn.h"
 #include "lua/selectable.h"
 #include "lua/state.h"
 #include "lua/types.h"

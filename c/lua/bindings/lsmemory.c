@@ -20,7 +20,7 @@ bytes from 0. It may be sent to other processes, and is the same block there.
 
 #include "core/cells.h"
 #include "ipc/sname.h"
-#include "lua/lcell.h"
+#include "lua/bindings/lcell.h"
 #include "lua/types.h"
 
 static conc_smemory *check(lua_State *L, int most) {

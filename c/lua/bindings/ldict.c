@@ -24,7 +24,7 @@ Dicts that hold each other are freed only when the circle is broken, with
 
 #include <limits.h>
 
-#include "lua/ldict.h"
+#include "lua/bindings/ldict.h"
 #include "lua/state.h"
 #include "lua/types.h"
 

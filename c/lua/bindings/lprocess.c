@@ -4,7 +4,7 @@
  * Reference: Python's multiprocessing module (3.14).
  */
 
-#include "lua/lprocess.h"
+#include "lua/bindings/lprocess.h"
 
 #include <string.h>
 

@@ -7,8 +7,8 @@
 
 #include "ipc/ring_cases.h"
 #include "ipc/spipe.h"
+#include "lua/bindings/lconn.h"
 #include "lua/cargo.h"
-#include "lua/lconn.h"
 #include "lua/selectable.h"
 #include "lua/types.h"
 

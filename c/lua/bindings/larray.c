@@ -16,8 +16,8 @@ series of such. The types are those of @{Value}.
 #include <limits.h>
 #include <string.h>
 
-#include "lua/larray_text.h"
-#include "lua/lcell.h"
+#include "lua/bindings/larray_text.h"
+#include "lua/bindings/lcell.h"
 #include "lua/types.h"
 
 /* The first of at most so many arguments. */

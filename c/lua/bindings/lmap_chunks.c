@@ -1,4 +1,4 @@
-#include "lua/lmap_chunks.h"
+#include "lua/bindings/lmap_chunks.h"
 
 #include <string.h>
 

@@ -18,7 +18,7 @@
  *   for each of the new chunks, if any: its future, how many items it has.
  */
 
-#include "lua/lexecutor.h"
+#include "lua/bindings/lexecutor.h"
 
 enum { LC_MAP_STAR = 1, LC_MAP_SPLIT = 2 };
 
