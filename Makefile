@@ -69,6 +69,9 @@ COMPILE := $(CC) -std=gnu11 -fPIC $(NO_PLT) -fvisibility=hidden $(CFLAGS) $(WARN
            $(FLAGS_$(VARIANT)) $(INCLUDES)
 
 LIBS := $(APR_LIBS) -lpthread $(if $(filter Linux,$(UNAME)),-lrt -ldl)
+ifeq ($(SYS),linux) # c/sys/linux_apr.c loads APR; what else is said there counts
+LIBS := -Wl,--as-needed $(LIBS)
+endif
 ifeq ($(SYS),windows)
 SO := dll
 EXE := .exe
@@ -330,7 +333,7 @@ layers:
 # --- the rest ---
 
 bench: all $(BENCHES)
-	@$(CONC_LUA) bench/run.lua $(BENCH)
+	@env -u CONC_LUA $(CONC_LUA) bench/run.lua $(BENCH) # children need no shell
 
 docs:
 	@.ci/deps docs

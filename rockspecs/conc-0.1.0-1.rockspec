@@ -206,6 +206,7 @@ local unix = {
 }
 local linux = {
   "c/sys/linux.c",
+  "c/sys/linux_apr.c",
   "c/sys/linux_watch.c",
 }
 local posix = {
@@ -289,7 +290,8 @@ build = {
   modules = modules,
   platforms = {
     unix = on(posix, {"apr-1", "pthread"}),
-    linux = on(linux, {"apr-1", "pthread", "rt", "dl"}), -- before glibc 2.34
+    -- c/sys/linux_apr.c loads APR; before glibc 2.34 rt and dl were apart.
+    linux = on(linux, {"pthread", "rt", "dl"}),
     -- APR's static library, and what that needs.  Microsoft's compiler wants
     -- flags that a rockspec cannot give: see docs/platforms.md.
     windows = on(windows, {

@@ -59,9 +59,6 @@ static void destroy(conc_obj *o) { conc_obj_free(o); }
 static const conc_class crew_class = {"crew", destroy};
 
 apr_status_t conc_crew_new(conc_crew **out, const conc_crew_conf *conf) {
-  apr_status_t st = conc_init();
-  if (st != APR_SUCCESS)
-    return st;
   conc_crew *c = conc_obj_new(&crew_class, sizeof *c);
   if (c == NULL)
     return APR_ENOMEM;
@@ -234,12 +231,15 @@ static apr_status_t spawn(carrier *c, size_t stack) {
 }
 
 static apr_status_t carrier_start(conc_crew *crew, const conc_job *job) {
-  apr_status_t st = APR_ENOMEM;
+  apr_status_t st = conc_init();
+  if (st != APR_SUCCESS)
+    return st;
   carrier *c = conc_alloc(sizeof *c);
   if (c == NULL)
     return APR_ENOMEM;
   *c = (carrier){.crew = crew, .job = *job, .once = job->stack != 0};
   conc_retain(&crew->obj);
+  st = APR_ENOMEM;
   if ((c->self = conc_parker_new()) == NULL)
     goto free_carrier;
   if ((st = apr_pool_create_unmanaged_ex(&c->pool, NULL, NULL)) != APR_SUCCESS)

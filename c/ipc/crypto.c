@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+#include "base/init.h"
 #include "base/mem.h"
 
 /*
@@ -81,7 +82,10 @@ static apr_status_t load(conc_crypto *c, const char *name) {
 }
 
 static apr_status_t search(conc_crypto *c) {
-  apr_status_t st = APR_EDSOOPEN;
+  apr_status_t st = conc_init();
+  if (st != APR_SUCCESS)
+    return st;
+  st = APR_EDSOOPEN;
   for (size_t i = 0; i < sizeof names / sizeof *names && st != APR_SUCCESS; i++)
     st = load(c, names[i]);
   return st == APR_SUCCESS || APR_STATUS_IS_ENOMEM(st) ? st : APR_EDSOOPEN;

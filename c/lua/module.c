@@ -174,11 +174,7 @@ static const luaL_Reg shared[] = {{"Lock", lc_slock},
                                   {"Pipe", lc_pipe},
                                   {NULL, NULL}};
 
-LC_EXPORT int luaopen_conc_core(lua_State *L) {
-  apr_status_t st = conc_init();
-  luaL_checkversion(L);
-  if (st != APR_SUCCESS)
-    return lc_fail(L, st);
+int lc_open_core(lua_State *L) {
   atomic_store(&conc_future_forgotten, lc_forgotten);
   luaL_newlibtable(L, functions);
   lc_setfuncs(L, functions);
@@ -206,4 +202,11 @@ LC_EXPORT int luaopen_conc_core(lua_State *L) {
   lua_pushliteral(L, VERSION);
   lua_setfield(L, -2, "version");
   return 1;
+}
+
+/* Whoever has no APR is told at once. */
+LC_EXPORT int luaopen_conc_core(lua_State *L) {
+  apr_status_t st = conc_init();
+  luaL_checkversion(L);
+  return st == APR_SUCCESS ? lc_open_core(L) : lc_fail(L, st);
 }

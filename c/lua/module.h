@@ -5,4 +5,7 @@
 
 #define LC_EXPORT CONC_API
 
+/* The same for a child process, which waits with APR until it needs some. */
+int lc_open_core(lua_State *L);
+
 #endif

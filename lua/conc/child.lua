@@ -26,6 +26,14 @@ local function serve(channel, child)
   return child.receive(channel), channel
 end
 
+-- What follows ours in a traceback is of no use to anybody.
+local ours = "\n\t" .. debug.getinfo(1, "S").short_src .. ":"
+
+local function trace()
+  local text = debug.traceback("", 3):gsub("^\n", "")
+  return text:sub(1, (text:find(ours, 1, true) or 0) - 1)
+end
+
 local function report(name, err, where)
   io.stdout:flush()
   io.stderr:write(("uncaught error in process '%s': %s\n%s\n")
@@ -61,7 +69,7 @@ return function(job, channel, child)
   child.identify(job.name, job.daemon, job.parent, job.parent_pid)
   local where
   local ok, err = xpcall(work, function(e)
-    where = debug.traceback("", 2):gsub("^\n", "")
+    where = trace()
     return e
   end, job, channel, child)
   local code = 0

@@ -20,11 +20,17 @@ local function library()
 end
 
 --- What an interpreter runs as its program, with `%d` for its channel.
-function interpreter.code(probing)
+function interpreter.code()
+  return ([[local c=%%d assert(package.loadlib(%q,'luaopen_conc_child'))(c)]])
+    :format(library())
+end
+
+-- The same to find out whether it is one and can do that.
+local function probing_code()
   return ([[local c=%%d if _VERSION~='Lua 5.4' then os.exit(54) end ]]
     .. [[local f,e=package.loadlib(%q,'luaopen_conc_child') ]]
-    .. [[if not f then io.stderr:write(e,'\n') os.exit(55) end f(c%s)]])
-    :format(library(), probing and ",true" or "")
+    .. [[if not f then io.stderr:write(e,'\n') os.exit(55) end f(c,true)]])
+    :format(library())
 end
 
 local reasons = {
@@ -83,7 +89,7 @@ local function search()
   for _, path in ipairs(list) do
     if not seen[path] then
       seen[path] = true
-      local ok, why = core.probe(path, interpreter.code(true))
+      local ok, why = core.probe(path, probing_code())
       if ok then return path end
       tried[#tried + 1] = ("\n\t%s: %s"):format(path, reasons[why] or why)
     end

@@ -14,15 +14,15 @@ local function preload()
   return list
 end
 
--- The module that a child runs first, compiled: so it need not look for it.
--- False when it is not where it was.
+-- The module that a child runs first, compiled: so it need not look for it, and
+-- has no names of its variables to make.  False when it is not where it was.
 local compiled
 
 local function program_of_child()
   if compiled == nil then
     local path = package.searchpath("conc.child", package.path)
     local chunk = path and loadfile(path, "t")
-    compiled = chunk and string.dump(chunk) or false
+    compiled = chunk and string.dump(chunk, true) or false
   end
   return compiled
 end

@@ -48,7 +48,9 @@ static int child_bind(lua_State *L) {
 /* child.serve_forks(channel): in each process that is forked, its channel */
 static int child_serve_forks(lua_State *L) {
   conc_handle given;
-  apr_status_t st = conc_sys_forks_serve(check_channel(L), &given);
+  apr_status_t st = conc_init(); /* what is loaded here, all of them have */
+  if (st == APR_SUCCESS)
+    st = conc_sys_forks_serve(check_channel(L), &given);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
   lua_pushinteger(L, (lua_Integer)given);
@@ -165,7 +167,7 @@ static int run_child(lua_State *L) {
   conc_handle channel = check_channel(L);
   lua_settop(L, 1);
   luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
-  lua_pushcfunction(L, luaopen_conc_core);
+  lua_pushcfunction(L, lc_open_core);
   lua_setfield(L, -2, "conc.core");
   if (receive(L, channel) != 1 || !lua_istable(L, -1))
     return lc_error(L, "conc: no job for this process");
@@ -184,12 +186,9 @@ static int run_child(lua_State *L) {
 /* (channel [, probing]) */
 LC_EXPORT int luaopen_conc_child(lua_State *L) {
   luaL_checkversion(L);
-  apr_status_t st = conc_init();
-  if (lua_toboolean(L, 2)) {
-    conc_child_hello(check_channel(L));
-    return 0;
-  }
-  if (st != APR_SUCCESS)
-    return lc_fail(L, st);
-  return run_child(L);
+  conc_sys_pin();
+  if (!lua_toboolean(L, 2))
+    return run_child(L);
+  conc_child_hello(check_channel(L));
+  return 0;
 }
