@@ -211,10 +211,12 @@ local linux = {
 }
 local posix = {
   "c/sys/posix.c",
+  "c/sys/posix_apr.c",
   "c/sys/posix_watch.c",
 }
 local windows = {
   "c/sys/windows.c",
+  "c/sys/windows_apr.c",
   "c/sys/windows_channel.c",
   "c/sys/windows_command.c",
   "c/sys/windows_named.c",

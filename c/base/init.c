@@ -1,7 +1,6 @@
 #include "base/init.h"
 
-#include <apr_general.h>
-
+#include "sys/apr.h"
 #include "sys/sys.h"
 
 apr_status_t conc_init(void) {
@@ -15,7 +14,9 @@ apr_status_t conc_init(void) {
     is = NEW;
     conc_sys_yield();
   }
-  st = apr_initialize();
+  st = conc_sys_load_apr();
+  if (st == APR_SUCCESS)
+    st = conc_apr.initialize();
   if (st == APR_SUCCESS)
     conc_sys_pin();
   atomic_store(&stage, st == APR_SUCCESS ? READY : NEW);

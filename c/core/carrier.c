@@ -1,13 +1,11 @@
 #include "core/carrier.h"
 
-#include <apr_pools.h>
-#include <apr_thread_proc.h>
-
 #include "base/init.h"
 #include "base/mem.h"
 #include "base/object.h"
 #include "base/status.h"
 #include "core/shield.h"
+#include "sys/apr.h"
 #include "wait/lot.h"
 #include "wait/mutex.h"
 
@@ -73,7 +71,7 @@ void conc_crew_release(conc_crew *c) { conc_release(&c->obj); }
 static void carrier_free(carrier *c) {
   conc_crew *crew = c->crew;
   conc_parker_free(c->self);
-  apr_pool_destroy(c->pool);
+  conc_apr.pool_destroy(c->pool);
   conc_free(c);
   conc_crew_release(crew);
 }
@@ -84,7 +82,7 @@ static void reap(carrier *chain) {
     carrier *c = chain;
     apr_status_t unused;
     chain = c->next;
-    (void)apr_thread_join(&unused, c->os);
+    (void)conc_apr.thread_join(&unused, c->os);
     carrier_free(c);
   }
 }
@@ -181,7 +179,7 @@ static void go(carrier *c) {
   atomic_fetch_sub(&crew->alive, 1);
   conc_mutex_unlock(&crew->lock);
   if (alone && !called) {
-    (void)apr_thread_detach(c->os);
+    (void)conc_apr.thread_detach(c->os);
     carrier_free(c);
   }
   conc_wake(&crew->alive, CONC_ALL);
@@ -218,14 +216,14 @@ static carrier *take_idle_locked(conc_crew *crew) {
 static apr_status_t spawn(carrier *c, size_t stack) {
   struct conc_sys_mask mask;
   apr_threadattr_t *attr;
-  apr_status_t st = apr_threadattr_create(&attr, c->pool);
+  apr_status_t st = conc_apr.threadattr_create(&attr, c->pool);
   if (st == APR_SUCCESS)
-    st = apr_threadattr_stacksize_set(attr, stack);
+    st = conc_apr.threadattr_stacksize_set(attr, stack);
   if (st != APR_SUCCESS)
     return st;
   /* Signals are the host's: none is delivered in a thread of ours. */
   conc_sys_mask_signals(&mask);
-  st = apr_thread_create(&c->os, attr, carry, c, c->pool);
+  st = conc_apr.thread_create(&c->os, attr, carry, c, c->pool);
   conc_sys_unmask_signals(&mask);
   return st;
 }
@@ -242,7 +240,7 @@ static apr_status_t carrier_start(conc_crew *crew, const conc_job *job) {
   st = APR_ENOMEM;
   if ((c->self = conc_parker_new()) == NULL)
     goto free_carrier;
-  if ((st = apr_pool_create_unmanaged_ex(&c->pool, NULL, NULL)) != APR_SUCCESS)
+  if ((st = conc_apr.pool_create(&c->pool, NULL, NULL)) != APR_SUCCESS)
     goto free_parker;
   st = spawn(c, job->stack != 0 ? job->stack : STACK);
   if (st == APR_SUCCESS) {
@@ -251,7 +249,7 @@ static apr_status_t carrier_start(conc_crew *crew, const conc_job *job) {
     return APR_SUCCESS;
   }
 
-  apr_pool_destroy(c->pool);
+  conc_apr.pool_destroy(c->pool);
 free_parker:
   conc_parker_free(c->self);
 free_carrier:

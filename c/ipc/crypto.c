@@ -1,11 +1,11 @@
 #include "ipc/crypto.h"
 
-#include <apr_dso.h>
 #include <stdatomic.h>
 #include <stdint.h>
 
 #include "base/init.h"
 #include "base/mem.h"
+#include "sys/apr.h"
 
 /*
  * A library that is found is wrapped in a conc_crypto, and the first to be ready
@@ -58,7 +58,7 @@ static apr_status_t find_functions(conc_crypto *c, apr_dso_handle_t *library) {
   };
   for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
     apr_dso_handle_sym_t found;
-    apr_status_t st = apr_dso_sym(&found, library, functions[i].name);
+    apr_status_t st = conc_apr.dso_sym(&found, library, functions[i].name);
     if (st != APR_SUCCESS)
       return st;
     *(apr_dso_handle_sym_t *)(void *)((char *)c + functions[i].at) = found;
@@ -69,15 +69,15 @@ static apr_status_t find_functions(conc_crypto *c, apr_dso_handle_t *library) {
 /* Leaves c without a pool on failure. */
 static apr_status_t load(conc_crypto *c, const char *name) {
   apr_dso_handle_t *library;
-  apr_status_t st = apr_pool_create_unmanaged_ex(&c->pool, NULL, NULL);
+  apr_status_t st = conc_apr.pool_create(&c->pool, NULL, NULL);
   if (st != APR_SUCCESS)
     return st;
-  if ((st = apr_dso_load(&library, name, c->pool)) == APR_SUCCESS &&
+  if ((st = conc_apr.dso_load(&library, name, c->pool)) == APR_SUCCESS &&
       (st = find_functions(c, library)) == APR_SUCCESS &&
       (c->state_size() > STATE_SIZE || c->init() < 0))
     st = APR_EDSOOPEN;
   if (st != APR_SUCCESS)
-    apr_pool_destroy(c->pool);
+    conc_apr.pool_destroy(c->pool);
   return st;
 }
 
@@ -104,7 +104,7 @@ apr_status_t conc_crypto_get(const conc_crypto **c) {
     return st;
   }
   if (!atomic_compare_exchange_strong(&found, &none, mine)) {
-    apr_pool_destroy(mine->pool);
+    conc_apr.pool_destroy(mine->pool);
     conc_free(mine);
     mine = none;
   }

@@ -11,6 +11,7 @@
 #include "lua/post.h"
 #include "lua/state.h"
 #include "lua/worker.h"
+#include "sys/apr.h"
 #include "wait/lot.h"
 
 /* Tries to get a process until the tasks are told, and ns between two, twice as
@@ -79,7 +80,7 @@ static bool try_to_hire(lc_keeper *k) {
     lua_gc(L, LUA_GCCOLLECT); /* so that the lane goes with the process */
     if (st == APR_SUCCESS)
       return true;
-    lc_push_text(L, apr_strerror(st, text, sizeof text));
+    lc_push_text(L, conc_sys_strerror(st, text, sizeof text));
   }
   lua_gc(L, LUA_GCCOLLECT);
   if (k->process != NULL &&

@@ -1,13 +1,12 @@
 /* Waiting, and what is made of what a wait gave. */
 
-#include <apr_strings.h>
-
 #include "core/deadlock.h"
 #include "ipc/heap.h"
 #include "lua/callback.h"
 #include "lua/lc.h"
 #include "lua/state.h"
 #include "lua/task.h"
+#include "sys/apr.h"
 
 conc_parker *lc_self(lua_State *L) {
   lc_state *S = lc_get(L);
@@ -120,5 +119,5 @@ int lc_fail(lua_State *L, apr_status_t st) {
     return lc_throw(L, "SharedMemoryError", "no shared memory left");
   if (word(st) != NULL)
     return lc_error(L, "%s", word(st));
-  return lc_error(L, "%s", apr_strerror(st, text, sizeof text));
+  return lc_error(L, "%s", conc_sys_strerror(st, text, sizeof text));
 }

@@ -3,10 +3,9 @@
  * lua/conc/connection.lua makes Listener and Client of it.
  */
 
-#include <apr_strings.h>
-
 #include "ipc/conn.h"
 #include "lua/types.h"
+#include "sys/apr.h"
 
 static conc_listener *check(lua_State *L) {
   return lc_check(L, 1, &conc_listener_class);
@@ -27,8 +26,9 @@ static int no_address(lua_State *L, apr_status_t st) {
     return lc_fail(L, st);
   lua_pushnil(L);
   lua_pushstring(L, APR_STATUS_IS_TIMEUP(st) ? "timeout"
-                    : st == CONC_BADNAME     ? "no such host"
-                                         : apr_strerror(st, text, sizeof text));
+                    : st == CONC_BADNAME
+                      ? "no such host"
+                      : conc_sys_strerror(st, text, sizeof text));
   return 2;
 }
 

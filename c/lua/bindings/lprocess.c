@@ -13,6 +13,7 @@
 #include "lua/state.h"
 #include "lua/types.h"
 #include "lua/wire.h"
+#include "sys/apr.h"
 
 static conc_process *check(lua_State *L) {
   conc_process *p = lc_check(L, 1, &conc_process_class);
@@ -170,7 +171,7 @@ static int start_failed(lua_State *L, conc_process *p, apr_status_t st) {
     return lc_fail(L, st);
   push_name(L, p);
   return lc_error(L, "cannot start process '%s': %s", lua_tostring(L, -1),
-                  apr_strerror(st, text, sizeof text));
+                  conc_sys_strerror(st, text, sizeof text));
 }
 
 /* p:start(): returns p */

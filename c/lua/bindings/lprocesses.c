@@ -1,11 +1,10 @@
 /* conc.multiprocessing: which processes there are, and what they share. */
 
-#include <apr_strings.h>
-
 #include "ipc/heap.h"
 #include "lua/bindings/lprocess.h"
 #include "lua/state.h"
 #include "lua/types.h"
+#include "sys/apr.h"
 
 conc_brood *lc_brood(lua_State *L) {
   lc_state *S = lc_open(L);
@@ -148,7 +147,7 @@ static int probe(lua_State *L) {
   if (st != APR_EGENERAL)
     lua_pushstring(L, APR_STATUS_IS_TIMEUP(st)
                         ? "it does not answer"
-                        : apr_strerror(st, text, sizeof text));
+                        : conc_sys_strerror(st, text, sizeof text));
   else if (end.signal != 0)
     lua_pushfstring(L, "ended by signal %d", end.signal);
   else

@@ -1,0 +1,5 @@
+/* APR is linked. */
+
+#include "sys/apr.h"
+
+CONC_APR_LINKED
