@@ -234,6 +234,7 @@ local modules = {
   ["conc.connection"] = "lua/conc/connection.lua",
   ["conc.futures"] = "lua/conc/futures.lua",
   ["conc.group"] = "lua/conc/group.lua",
+  ["conc.handshake"] = "lua/conc/handshake.lua",
   ["conc"] = "lua/conc/init.lua",
   ["conc.interpreter"] = "lua/conc/interpreter.lua",
   ["conc.launch"] = "lua/conc/launch.lua",

@@ -392,6 +392,9 @@ describe("A Listener", function()
       {{family = "AF_PIPE"}, "family: 'AF_UNIX' or 'AF_INET' expected"},
       {{address = "nohost", family = "AF_INET"}, "address: 'host:port' expected"},
       {{address = "localhost:65536"}, "address: 'host:port' expected"},
+      {{address = "/tmp/a\0b"}, "address: must not contain a zero byte"},
+      {{backlog = -1}, "backlog: integer >= 0 expected"},
+      {{backlog = 1.5}, "backlog: integer >= 0 expected"},
       {{max_message = -1}, "max_message: integer >= 0 expected"},
     } do
       local ok, err = pcall(Listener, case[1])
@@ -479,6 +482,92 @@ describe("An authkey", function()
     stranger(helper.portable(function(c) c:send_bytes "" end))
     stranger(helper.portable(function(c) c:send {1} end))
     stranger(helper.portable(function(c) c:close() end))
+  end)
+
+  -- A client that does everything right, in a thread.
+  local function good(listener)
+    return helper.thread(function(address)
+      local options = {address = address, authkey = "secret"}
+      local c <close> = require "conc.multiprocessing".Client(options)
+      return c:recv()
+    end, listener:address())
+  end
+
+  it("is waited for with nobody, so that who is mute holds up only itself", function()
+    helper.needs_sodium()
+    local listener <close> = Listener {authkey = "secret"}
+    local mute <close> = Client(listener:address())
+    assert.same({nil, "timeout"}, {listener:accept(0)})
+    local half <close> = Client(listener:address())
+    half:send_bytes "x" -- less than an answer is a wrong one
+    local finish = good(listener)
+    local conn
+    repeat
+      local ok, value = pcall(listener.accept, listener, helper.patience)
+      conn = ok and value
+      assert.is_true(ok or conc.Error.is(value, "AuthenticationError"))
+    until ok
+    conn:send "in"
+    conn:close()
+    assert.equal("in", finish())
+    assert.same({nil, "timeout"}, {listener:accept(0.01)})
+    mute:send_bytes "now"
+    assert.error(function() listener:accept(helper.patience) end)
+    listener:close()
+    assert.same({nil, "closed"}, {listener:accept(0)})
+  end)
+
+  it("is waited for by wait, too", function()
+    helper.needs_sodium()
+    local listener <close> = Listener {authkey = "secret"}
+    local other = multiprocessing.Event()
+    local finish = good(listener)
+    local conn
+    repeat
+      assert.same({listener}, multiprocessing.wait({other, listener}, helper.patience))
+      conn = listener:accept(0)
+    until conn
+    conn:send "in"
+    conn:close()
+    finish()
+    local mute <close> = Client(listener:address())
+    assert.is_nil(listener:accept(0))
+    assert.same({}, multiprocessing.wait({listener, other}, 0))
+    other:set()
+    assert.same({other}, multiprocessing.wait({listener, other}, helper.patience))
+    mute:close()
+    assert.same({listener, other}, multiprocessing.wait({listener, other}, helper.patience))
+  end)
+
+  it("is not asked of any number of strangers at a time", function()
+    helper.needs_sodium()
+    local listener <close> = Listener {authkey = "secret"}
+    local eldest <close> = Client(listener:address())
+    assert.is_nil(listener:accept(0))
+    local crowd = {}
+    for i = 1, 64 do
+      crowd[i] = Client(listener:address())
+      assert.is_nil(listener:accept(0))
+    end
+    assert.matches("^conc 1 sha256", eldest:recv_bytes(nil, helper.patience))
+    assert.same({nil, "closed"}, {eldest:recv_bytes(nil, helper.patience)})
+    local finish = good(listener)
+    local conn <close> = listener:accept(helper.patience)
+    conn:send "in"
+    assert.equal("in", finish())
+    for _, c in ipairs(crowd) do c:close() end
+  end)
+
+  it("is shown within the client's timeout", function()
+    helper.needs_sodium()
+    local listener <close> = Listener()
+    local options = {address = listener:address(), authkey = "secret", timeout = 0.01}
+    local ok, err = pcall(Client, options)
+    assert.is_false(ok)
+    assert.is_true(conc.Error.is(err, "AuthenticationError"))
+    assert.matches("timeout", err.message)
+    options.timeout = -1
+    assert.error_matches(function() Client(options) end, "timeout: must not be negative")
   end)
 
   it("is digested as RFC 4231 says", function()

@@ -2,17 +2,17 @@
 
 local arguments = require "conc.arguments"
 local core = require "conc.core"
+local handshake = require "conc.handshake"
 
-local connection = {}
+local connection = {
+  deliver_challenge = handshake.deliver_challenge,
+  answer_challenge = handshake.answer_challenge,
+}
 
--- A message may have so many bytes, unless said otherwise; before the other
--- side has shown that it knows the key, so many.
+-- A message may have so many bytes, unless said otherwise.
 local MOST = 1 << 30
 connection.MOST = MOST
-local STRANGER = 256
-
--- Nobody gets longer to show that: seconds.
-local PATIENCE = 10
+local STRANGER = handshake.STRANGER
 
 -- Checks -------------------------------------------------------------------
 
@@ -44,6 +44,9 @@ local function resolve(fn, options)
     os.remove(name)
     return name
   end
+  if address:find("\0", 1, true) then
+    arguments.bad(1, fn, "address: must not contain a zero byte")
+  end
   local host, port = address:match "^%[?(.-)%]?:(%d+)$"
   if family == "AF_UNIX" or (not family and not (host and not address:find "/")) then
     return address
@@ -55,68 +58,7 @@ local function resolve(fn, options)
   return nil, host, port
 end
 
--- The handshake ------------------------------------------------------------
-
--- Each side shows by an HMAC of both sides' random numbers and of who it is that
--- it knows the key, which never leaves it.  The listener speaks first and shows
--- last: a stranger learns nothing to work on.
-
-local GREETING = "conc 1 sha256 "
-
-local function refuse(conn, message, why)
-  conn:close()
-  if why then message = ("%s: %s"):format(message, why) end
-  local err = core.Error.new("AuthenticationError", message)
-  err.reason = why
-  error(err, 0)
-end
-
-local function hear(conn, deadline, what)
-  local ok, text, why = pcall(conn.recv_bytes, conn, STRANGER,
-    math.max(0, deadline - core.time()))
-  if ok and text then return text end
-  if ok then refuse(conn, what, why) end
-  if type(text) == "string" and text:find "message" then refuse(conn, what, text) end
-  conn:close() -- a cancellation, or Ctrl-C
-  error(text, 0)
-end
-
---- The listener's half of the handshake: raises an AuthenticationError, and closes
--- the connection, when the other side has another key.
-function connection.deliver_challenge(conn, key)
-  local c = core.crypto
-  local deadline = core.time() + PATIENCE
-  local ours = c.random(32)
-  conn:send_bytes(GREETING .. ours)
-  local text = hear(conn, deadline, "no answer to the challenge")
-  local theirs, digest = text:sub(1, 32), text:sub(33)
-  if not c.equal(digest, c.hmac(key, "client" .. ours .. theirs)) then
-    conn:send_bytes "refused"
-    refuse(conn, "the client has another key")
-  end
-  conn:send_bytes("welcome" .. c.hmac(key, "listener" .. ours .. theirs))
-end
-
---- The client's half.
-function connection.answer_challenge(conn, key)
-  local c = core.crypto
-  local deadline = core.time() + PATIENCE
-  local text = hear(conn, deadline, "no challenge")
-  local theirs = text:sub(#GREETING + 1)
-  if text:sub(1, #GREETING) ~= GREETING or #theirs ~= 32 then
-    refuse(conn, "the listener does not ask for a key")
-  end
-  local ours = c.random(32)
-  conn:send_bytes(ours .. c.hmac(key, "client" .. theirs .. ours))
-  text = hear(conn, deadline, "no answer to the digest")
-  if not c.equal(text, "welcome" .. c.hmac(key, "listener" .. theirs .. ours)) then
-    refuse(conn, text == "refused" and "the listener refused the key"
-      or "the listener has another key")
-  end
-end
-
-local function prove(conn, options, half)
-  if options.authkey then half(conn, options.authkey) end
+local function limit(conn, options)
   core.conn_limit(conn, options.max_message or MOST)
   return conn
 end
@@ -139,9 +81,13 @@ local LISTENER = {
 --- `Listener{address =, family =, backlog =, authkey =, trusted =, max_message =}`
 function connection.Listener(options)
   options = check("Listener", options == nil and {} or options, LISTENER)
+  local backlog = options.backlog
+  if backlog and (math.type(backlog) ~= "integer" or backlog < 0) then
+    arguments.expected(1, "Listener", "backlog", "integer >= 0", backlog)
+  end
   local path, host, port = resolve("Listener", options)
   if options.authkey then core.crypto.usable() end
-  local listener, why = core.listen(path, host, port, options.backlog)
+  local listener, why = core.listen(path, host, port, backlog)
   if not listener then
     core.raise(("cannot listen on %s: %s")
       :format(path or ("%s:%d"):format(host, port), why))
@@ -149,19 +95,44 @@ function connection.Listener(options)
   return setmetatable({
     listener = listener,
     options = options,
+    strangers = options.authkey and handshake.strangers(options.authkey),
     name = path or (host:find ":" and "[%s]:%d" or "%s:%d"):format(host, listener:port()),
   }, Listener)
+end
+
+-- The next one that has shown that it knows the key.  Those that have not yet
+-- keep nobody waiting: they stay for the next call.
+local function accept_known(self, timeout)
+  local options, strangers = self.options, self.strangers
+  local deadline = core.time() + (timeout or math.huge)
+  while true do
+    local conn = strangers:next(self)
+    if conn then return limit(conn, options) end
+    local why
+    conn, why = self.listener:accept(0, options.trusted or false, STRANGER)
+    local now = core.time()
+    if conn then
+      strangers:add(conn)
+    elseif why == "closed" then
+      return nil, why
+    elseif now >= deadline then
+      return nil, "timeout"
+    else
+      core.wait(strangers:awaited {self.listener}, math.min(deadline, strangers:due()) - now)
+    end
+  end
 end
 
 --- The next connection, or `nil, "timeout"`, or `nil, "closed"`.  Raises an
 -- AuthenticationError for one with another key; the listener goes on.
 function Listener:accept(timeout)
+  arguments.timeout(1, "accept", "timeout", timeout)
+  if self.strangers then return accept_known(self, timeout) end
   local options = self.options
-  local conn, why = self.listener:accept(timeout, options.trusted or false,
-    first_limit(options))
+  local conn, why = self.listener:accept(timeout, options.trusted or false, first_limit(options))
   if not conn then return nil, why end
   self.last = core.conn_peer(conn)
-  return prove(conn, options, connection.deliver_challenge)
+  return conn
 end
 
 --- The same without the handshake, which has to come before anything else: in a
@@ -173,6 +144,7 @@ end
 --- Accept no more; may be called again.
 function Listener:close()
   self.listener:close()
+  if self.strangers then self.strangers:close() end
 end
 
 Listener.__close = Listener.close
@@ -205,13 +177,49 @@ local CLIENT = {
 function connection.Client(options)
   options = check("Client", options, CLIENT)
   arguments.type(1, "Client", "address", "string", options.address)
+  arguments.timeout(1, "Client", "timeout", options.timeout)
   local path, host, port = resolve("Client", options)
+  local deadline = core.time() + (options.timeout or math.huge)
   local conn, why = core.connect(path, host, port, options.timeout,
     options.trusted or false, first_limit(options))
   if not conn then
     core.raise(("cannot connect to %s: %s"):format(options.address, why))
   end
-  return prove(conn, options, connection.answer_challenge)
+  if not options.authkey then return conn end
+  handshake.answer(conn, options.authkey, deadline)
+  return limit(conn, options)
+end
+
+-- Waiting ------------------------------------------------------------------
+
+local function strangers_of(object)
+  local strangers = getmetatable(object) == Listener and object.strangers
+  return strangers and #strangers > 0 and strangers or nil
+end
+
+--- `wait(list [, timeout])`: a sequence of those that are ready.  A listener is when
+-- one of its strangers has something to say, too.
+function connection.wait(...)
+  local list, timeout = ...
+  if type(list) ~= "table" or select("#", ...) > 2 then return core.wait(...) end
+  local all, several = table.move(list, 1, rawlen(list), 1, {}), false
+  for i = 1, rawlen(list) do
+    local strangers = strangers_of(list[i])
+    if strangers then several = strangers:awaited(all) end
+  end
+  if not several then return core.wait(list, timeout) end
+  local ready, found = {}, {}
+  for _, object in ipairs(core.wait(all, timeout)) do
+    ready[object] = true
+  end
+  for _, object in ipairs(list) do
+    local any = ready[object]
+    for _, stranger in ipairs(strangers_of(object) or {}) do
+      any = any or ready[stranger.conn]
+    end
+    if any then found[#found + 1] = object end
+  end
+  return found
 end
 
 return connection

@@ -96,7 +96,8 @@ local function search()
   end
   if #tried == 0 then
     tried[1] = named and ("\n\t%s: not found on PATH"):format(named)
-      or "\n\tno lua5.4, lua54, lua-5.4 or lua on PATH"
+      or ("\n\t%s, which runs this program: no interpreter, or not there any more"
+        .. "\n\tno lua5.4, lua54, lua-5.4 or lua on PATH"):format(core.program() or "the one")
   end
   error("no Lua 5.4 interpreter for child processes (see set_executable); tried:"
     .. table.concat(tried), 0)
@@ -115,6 +116,9 @@ end
 --- Use this one from now on.
 function interpreter.set(path)
   arguments.type(1, "set_executable", "path", "string", path)
+  if path == "" or path:find("\0", 1, true) then
+    arguments.bad(1, "set_executable", "path: must be the name of a file")
+  end
   core.set_note("executable", path)
   core.set_note("interpreter", nil)
 end

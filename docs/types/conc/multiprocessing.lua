@@ -235,7 +235,7 @@ function Listener:fileno() end
 ---@field address string a path, or "host:port"
 ---@field family? "AF_UNIX"|"AF_INET"
 ---@field authkey? string
----@field timeout? number seconds
+---@field timeout? number seconds, for the handshake too; nil: for ever
 ---@field trusted? boolean receive functions and the like
 ---@field max_message? integer bytes
 
