@@ -28,6 +28,7 @@ static struct {
   struct pollfd *asked;    /* [l] written by the watcher */
   uint32_t n, room;        /* [l] */
   conc_sys_watch *running; /* [l] */
+  bool over;               /* [l] the one that was running is gone */
 } watcher = {.lock = PTHREAD_MUTEX_INITIALIZER,
              .idle = PTHREAD_COND_INITIALIZER};
 
@@ -71,15 +72,17 @@ static conc_sys_watch *begin(uint32_t i, const struct pollfd *p) {
   if (w != NULL && (int)w->handle != p->fd)
     w = NULL; /* another one took its place: it is asked for again */
   watcher.running = w;
+  watcher.over = false;
   pthread_mutex_unlock(&watcher.lock);
   return w;
 }
 
-/* A watch that is over may be gone with its memory. */
-static void end(uint32_t i, conc_sys_watch *w, bool more) {
+/* A watch that is over may be gone with its memory.  It may have another place
+   than when it began. */
+static void end(const conc_sys_watch *w, bool more) {
   pthread_mutex_lock(&watcher.lock);
-  if (!more && i < watcher.n && watcher.list[i] == w)
-    remove_locked(i);
+  if (!more && !watcher.over)
+    remove_locked(w->slot);
   watcher.running = NULL;
   pthread_cond_broadcast(&watcher.idle);
   pthread_mutex_unlock(&watcher.lock);
@@ -101,7 +104,7 @@ static void *watch(void *arg) {
          i-- > 1;) { /* from the end: a removal moves the last */
       conc_sys_watch *w = block[i].revents == 0 ? NULL : begin(i, &block[i]);
       if (w != NULL)
-        end(i, w, w->ready(w));
+        end(w, w->ready(w));
     }
   }
   return NULL;
@@ -187,8 +190,10 @@ bool conc_sys_watch_stop(conc_sys_watch *w) {
 
 void conc_sys_watch_over(conc_sys_watch *w) {
   pthread_mutex_lock(&watcher.lock);
-  if (w->slot < watcher.n && watcher.list[w->slot] == w)
+  if (w->slot < watcher.n && watcher.list[w->slot] == w) {
     remove_locked(w->slot);
+    watcher.over = true;
+  }
   pthread_mutex_unlock(&watcher.lock);
 }
 

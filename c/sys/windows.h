@@ -68,9 +68,11 @@ apr_status_t conc_windows_sockets(void);
 /* What to call the socket that the handle stands for. */
 SOCKET conc_windows_socket(intptr_t h);
 
-/* Sockets that were hung up and are not closed (windows_watch.c). */
+/* Sockets that were hung up and are not closed, and those that are about to be
+   connected (windows_watch.c). */
 void conc_windows_note_hung(intptr_t h);
-void conc_windows_forget_hung(intptr_t h);
+void conc_windows_note_connecting(intptr_t h);
+void conc_windows_forget(intptr_t h);
 bool conc_windows_hung(intptr_t h);
 
 /* Have the watcher look at its list again. */

@@ -8,7 +8,6 @@
 
 #include "sys/process.h"
 
-#include <limits.h>
 #include <stdlib.h>
 
 /* Counted by the system, so that once more does no harm. */
@@ -25,11 +24,8 @@ apr_status_t conc_windows_sockets(void) {
 }
 
 static SOCKET new_socket(void) {
-  SOCKET s =
-    WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0, WSA_FLAG_OVERLAPPED);
-  if (s != INVALID_SOCKET)
-    (void)SetHandleInformation((HANDLE)s, HANDLE_FLAG_INHERIT, 0);
-  return s;
+  return WSASocketW(AF_INET, SOCK_STREAM, IPPROTO_TCP, NULL, 0,
+                    WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
 }
 
 static bool address(SOCKET s, bool peer, struct sockaddr_in *a) {
@@ -80,7 +76,6 @@ apr_status_t conc_sys_channel(conc_handle ends[2]) {
   if (listener == INVALID_SOCKET || pair[0] == INVALID_SOCKET ||
       !connect_pair(listener, pair)) {
     st = conc_windows_socket_error();
-    st = st == APR_SUCCESS ? APR_EGENERAL : st;
     conc_sys_close((conc_handle)pair[0]);
   }
   conc_sys_close((conc_handle)listener);
@@ -133,19 +128,34 @@ static SOCKET make_again(conc_handle h) {
   if (WSADuplicateSocketW((SOCKET)h, GetCurrentProcessId(), &info) != 0)
     return INVALID_SOCKET;
   return WSASocketW(FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO, FROM_PROTOCOL_INFO,
-                    &info, 0, WSA_FLAG_OVERLAPPED);
+                    &info, 0, WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
 }
 
-/* After an error: is it one that is cured now? */
-static bool adopt(conc_handle h) {
-  if (WSAGetLastError() != WSAENOTSOCK || conc_windows_socket(h) != (SOCKET)h)
+static bool remembers_locked(conc_handle h) {
+  for (uint32_t i = 0; i < atomic_load(&adopted.n); i++)
+    if (adopted.from[i] == h)
+      return true;
+  return false;
+}
+
+static bool make_again_locked(conc_handle h) {
+  SOCKET s = make_again(h);
+  if (s == INVALID_SOCKET)
+    return false;
+  bool good = remember_locked(h, s);
+  if (!good)
+    (void)closesocket(s);
+  return good;
+}
+
+/* After an error of 's': is it one that is cured now?  Perhaps by another
+   thread. */
+static bool adopt(conc_handle h, SOCKET s) {
+  if (WSAGetLastError() != WSAENOTSOCK || s != (SOCKET)h)
     return false;
   AcquireSRWLockExclusive(&adopted.lock);
-  SOCKET s = make_again(h);
-  bool good = s != INVALID_SOCKET && remember_locked(h, s);
+  bool good = remembers_locked(h) || make_again_locked(h);
   ReleaseSRWLockExclusive(&adopted.lock);
-  if (s != INVALID_SOCKET && !good)
-    (void)closesocket(s);
   return good;
 }
 
@@ -171,7 +181,7 @@ void conc_sys_close(conc_handle h) {
     return;
   if (conc_windows_pipe_close(h))
     return;
-  conc_windows_forget_hung(h);
+  conc_windows_forget(h);
   if (atomic_load(&adopted.n) != 0 && forget(h, &s))
     (void)CloseHandle((HANDLE)h);
   (void)closesocket(s);
@@ -197,19 +207,26 @@ void conc_sys_hang_up(conc_handle h) {
   conc_windows_note_hung(h);
 }
 
-static int length(size_t n) { return n > INT_MAX ? INT_MAX : (int)n; }
+/* A socket takes as much as it is given into the kernel's memory, so it is not
+   given more. */
+static int length(size_t n) {
+  enum { MOST = 1 << 20 };
+  return n > MOST ? MOST : (int)n;
+}
 
 /* In a child the sockets were set up by others, but not the library. */
 apr_status_t conc_sys_read(conc_handle h, void *p, size_t *n) {
   int got;
+  SOCKET s;
   if (conc_windows_is_pipe(h))
     return conc_windows_pipe_read(h, p, n);
   apr_status_t st = conc_windows_sockets();
   if (st != APR_SUCCESS)
     return st;
-  do
-    got = recv(conc_windows_socket(h), p, length(*n), 0);
-  while (got < 0 && adopt(h));
+  do {
+    s = conc_windows_socket(h);
+    got = recv(s, p, length(*n), 0);
+  } while (got < 0 && adopt(h, s));
   if (got < 0)
     return conc_windows_socket_error();
   *n = (size_t)got;
@@ -218,12 +235,14 @@ apr_status_t conc_sys_read(conc_handle h, void *p, size_t *n) {
 
 apr_status_t conc_sys_write(conc_handle h, const void *p, size_t *n) {
   int put;
+  SOCKET s;
   apr_status_t st = conc_windows_sockets();
   if (st != APR_SUCCESS)
     return st;
-  do
-    put = send(conc_windows_socket(h), p, length(*n), 0);
-  while (put < 0 && adopt(h));
+  do {
+    s = conc_windows_socket(h);
+    put = send(s, p, length(*n), 0);
+  } while (put < 0 && adopt(h, s));
   if (put < 0)
     return conc_windows_socket_error();
   *n = (size_t)put;

@@ -31,7 +31,8 @@ static apr_status_t new_socket(int family, conc_handle *out) {
   apr_status_t st = conc_windows_sockets();
   if (st != APR_SUCCESS)
     return st;
-  SOCKET s = WSASocketW(family, SOCK_STREAM, 0, NULL, 0, WSA_FLAG_OVERLAPPED);
+  SOCKET s = WSASocketW(family, SOCK_STREAM, 0, NULL, 0,
+                        WSA_FLAG_OVERLAPPED | WSA_FLAG_NO_HANDLE_INHERIT);
   if (s == INVALID_SOCKET)
     return why(WSAGetLastError());
   set_up(s);
@@ -176,8 +177,10 @@ apr_status_t conc_sys_connect(conc_handle *out, const conc_address *a,
     be_prompt((SOCKET)*out);
   if (connect((SOCKET)*out, &name.any, size) == 0)
     return APR_SUCCESS;
-  if (WSAGetLastError() == WSAEWOULDBLOCK)
+  if (WSAGetLastError() == WSAEWOULDBLOCK) {
+    conc_windows_note_connecting(*out);
     return APR_EINPROGRESS;
+  }
   st = why(WSAGetLastError());
   conc_sys_close(*out);
   return st;
@@ -185,6 +188,7 @@ apr_status_t conc_sys_connect(conc_handle *out, const conc_address *a,
 
 apr_status_t conc_sys_connected(conc_handle h) {
   int error = 0, size = sizeof error;
+  conc_windows_forget(h);
   if (getsockopt(conc_windows_socket(h), SOL_SOCKET, SO_ERROR, (char *)&error,
                  &size) != 0)
     error = WSAGetLastError();

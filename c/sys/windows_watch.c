@@ -4,8 +4,10 @@
  * list again.  It is posix_watch.c in the words of Windows.
  *
  * A socket that is shut down on this side is not readable to WSAPoll, as it is
- * elsewhere.  So those are remembered until they are closed.  Pipes have to be
- * asked one by one (windows_pipe.c).
+ * elsewhere.  So those are remembered until they are closed.  Before Windows 10
+ * 2004 it does not tell of a connection that fails either: so one that is being
+ * made is looked at now and then.  Pipes have to be asked one by one
+ * (windows_pipe.c).
  */
 
 #include "sys/windows.h"
@@ -15,19 +17,26 @@
 #include <process.h>
 #include <stdlib.h>
 
-enum { STACK = 256 << 10 };
+enum { STACK = 256 << 10, GLANCE = 50 /* ms */ };
+
+/* Of those WSAPoll does not say all. */
+struct notes {
+  conc_handle *list;
+  uint32_t n, room;
+};
 
 /* [l] under the lock */
 static struct {
   SRWLOCK lock;
-  CONDITION_VARIABLE idle;  /* nothing is running */
-  bool up;                  /* [l] */
-  SOCKET bell;              /* [c] once up */
-  conc_sys_watch **list;    /* [l] w->slot is its place; [0] is the bell's */
-  uint32_t n, room;         /* [l] */
-  conc_sys_watch *running;  /* [l] */
-  conc_handle *hung;        /* [l] hung up, and not yet closed */
-  uint32_t nhung, hungroom; /* [l] */
+  CONDITION_VARIABLE idle; /* nothing is running */
+  bool up;                 /* [l] */
+  SOCKET bell;             /* [c] once up */
+  conc_sys_watch **list;   /* [l] w->slot is its place; [0] is the bell's */
+  uint32_t n, room;        /* [l] */
+  conc_sys_watch *running; /* [l] */
+  bool over;               /* [l] the one that was running is gone */
+  struct notes hung;       /* [l] hung up, and not yet closed */
+  struct notes connecting; /* [l] */
 } watcher = {.lock = SRWLOCK_INIT, .idle = CONDITION_VARIABLE_INIT};
 
 void conc_windows_ring(void) { (void)send(watcher.bell, "", 1, 0); }
@@ -49,34 +58,93 @@ static WSAPOLLFD question(const conc_sys_watch *w) {
                                (w->events & CONC_WRITABLE ? POLLWRNORM : 0))};
 }
 
-static bool hung_locked(conc_handle h) {
-  for (uint32_t i = 0; i < watcher.nhung; i++)
-    if (watcher.hung[i] == h)
+/* ---- Notes ---- */
+
+static bool noted_locked(const struct notes *a, conc_handle h) {
+  for (uint32_t i = 0; i < a->n; i++)
+    if (a->list[i] == h)
       return true;
   return false;
 }
 
-/* What the system does not say: those hung up are at their end, and pipes. */
+static void note(struct notes *a, conc_handle h) {
+  AcquireSRWLockExclusive(&watcher.lock);
+  if (a->n == a->room) {
+    uint32_t room = a->room == 0 ? 16 : 2 * a->room;
+    conc_handle *list = realloc(a->list, room * sizeof *list);
+    if (list != NULL) {
+      a->list = list;
+      a->room = room;
+    }
+  }
+  if (a->n < a->room && !noted_locked(a, h))
+    a->list[a->n++] = h;
+  if (watcher.up)
+    conc_windows_ring();
+  ReleaseSRWLockExclusive(&watcher.lock);
+}
+
+static void forget_locked(struct notes *a, conc_handle h) {
+  for (uint32_t i = 0; i < a->n; i++)
+    if (a->list[i] == h)
+      a->list[i] = a->list[--a->n];
+}
+
+/* Without memory the watch on this one ends when the other side hears of it. */
+void conc_windows_note_hung(conc_handle h) { note(&watcher.hung, h); }
+
+/* Without memory it depends on WSAPoll. */
+void conc_windows_note_connecting(conc_handle h) {
+  note(&watcher.connecting, h);
+}
+
+void conc_windows_forget(conc_handle h) {
+  AcquireSRWLockExclusive(&watcher.lock);
+  forget_locked(&watcher.hung, h);
+  forget_locked(&watcher.connecting, h);
+  ReleaseSRWLockExclusive(&watcher.lock);
+}
+
+bool conc_windows_hung(conc_handle h) {
+  AcquireSRWLockShared(&watcher.lock);
+  bool hung = noted_locked(&watcher.hung, h);
+  ReleaseSRWLockShared(&watcher.lock);
+  return hung;
+}
+
+/* ---- The thread ---- */
+
+static bool refused(conc_handle h) {
+  struct timeval now = {0, 0};
+  fd_set failed = {.fd_count = 1, .fd_array = {conc_windows_socket(h)}};
+  return select(0, NULL, NULL, &failed, &now) > 0;
+}
+
+/* What the system does not say: those hung up are at their end, connections that
+   failed, and pipes. */
 static bool answer_locked(const conc_sys_watch *w, WSAPOLLFD *asked) {
   if (question(w).fd != asked->fd)
     return false; /* another one took its place */
   if (conc_windows_is_pipe(w->handle))
     asked->revents = conc_windows_pipe_ready(w->handle) ? POLLRDNORM : 0;
-  else if (hung_locked(w->handle))
+  else if (noted_locked(&watcher.hung, w->handle))
     asked->revents = POLLHUP;
+  else if (noted_locked(&watcher.connecting, w->handle) && refused(w->handle))
+    asked->revents = POLLERR;
   else
     return false;
   return asked->revents != 0;
 }
 
-/* Is there any such answer? */
-static bool answer(WSAPOLLFD *block, uint32_t n) {
+/* How long to wait for others (ms): not at all if there is any such answer. */
+static int answer(WSAPOLLFD *block, uint32_t n) {
   bool any = false;
   AcquireSRWLockShared(&watcher.lock);
   for (uint32_t i = 1; i < n && i < watcher.n; i++)
     any = answer_locked(watcher.list[i], &block[i]) || any;
+  int patience = any ? 0 : watcher.connecting.n > 0 ? GLANCE : -1;
   ReleaseSRWLockShared(&watcher.lock);
-  return any;
+  return patience;
 }
 
 /* What to ask for, in a block of the watcher's own. */
@@ -104,15 +172,17 @@ static conc_sys_watch *begin(uint32_t i, const WSAPOLLFD *p) {
   if (w != NULL && question(w).fd != p->fd)
     w = NULL; /* another one took its place: it is asked for again */
   watcher.running = w;
+  watcher.over = false;
   ReleaseSRWLockExclusive(&watcher.lock);
   return w;
 }
 
-/* A watch that is over may be gone with its memory. */
-static void end(uint32_t i, const conc_sys_watch *w, bool more) {
+/* A watch that is over may be gone with its memory.  It may have another place
+   than when it began. */
+static void end(const conc_sys_watch *w, bool more) {
   AcquireSRWLockExclusive(&watcher.lock);
-  if (!more && i < watcher.n && watcher.list[i] == w)
-    remove_locked(i);
+  if (!more && !watcher.over)
+    remove_locked(w->slot);
   watcher.running = NULL;
   WakeAllConditionVariable(&watcher.idle);
   ReleaseSRWLockExclusive(&watcher.lock);
@@ -131,7 +201,7 @@ static void *watch(void *arg) {
   conc_sys_name_thread("conc watcher");
   for (;;) {
     uint32_t n = collect(&block, &room);
-    if (WSAPoll(block, n, answer(block, n) ? 0 : -1) < 0)
+    if (WSAPoll(block, n, answer(block, n)) < 0)
       continue;
     (void)answer(block, n);
     if (block[0].revents != 0)
@@ -140,7 +210,7 @@ static void *watch(void *arg) {
     for (uint32_t i = n; i-- > 1;) {
       conc_sys_watch *w = block[i].revents == 0 ? NULL : begin(i, &block[i]);
       if (w != NULL)
-        end(i, w, w->ready(w));
+        end(w, w->ready(w));
     }
   }
   return NULL;
@@ -165,7 +235,8 @@ apr_status_t conc_sys_helper(void *(*run)(void *), void *arg) {
   if (t == NULL)
     return APR_ENOMEM;
   *t = (struct task){run, arg};
-  uintptr_t thread = _beginthreadex(NULL, STACK, run_task, t, 0, NULL);
+  uintptr_t thread = _beginthreadex(NULL, STACK, run_task, t,
+                                    STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
   if (thread == 0) {
     free(t);
     return APR_ENOMEM;
@@ -229,39 +300,6 @@ static apr_status_t set_up_locked(void) {
   return APR_SUCCESS;
 }
 
-/* Without memory the watch on this one ends when the other side hears of it. */
-void conc_windows_note_hung(conc_handle h) {
-  AcquireSRWLockExclusive(&watcher.lock);
-  if (watcher.nhung == watcher.hungroom) {
-    uint32_t room = watcher.hungroom == 0 ? 16 : 2 * watcher.hungroom;
-    conc_handle *list = realloc(watcher.hung, room * sizeof *list);
-    if (list != NULL) {
-      watcher.hung = list;
-      watcher.hungroom = room;
-    }
-  }
-  if (watcher.nhung < watcher.hungroom && !hung_locked(h))
-    watcher.hung[watcher.nhung++] = h;
-  if (watcher.up)
-    conc_windows_ring();
-  ReleaseSRWLockExclusive(&watcher.lock);
-}
-
-void conc_windows_forget_hung(conc_handle h) {
-  AcquireSRWLockExclusive(&watcher.lock);
-  for (uint32_t i = 0; i < watcher.nhung; i++)
-    if (watcher.hung[i] == h)
-      watcher.hung[i] = watcher.hung[--watcher.nhung];
-  ReleaseSRWLockExclusive(&watcher.lock);
-}
-
-bool conc_windows_hung(conc_handle h) {
-  AcquireSRWLockShared(&watcher.lock);
-  bool hung = hung_locked(h);
-  ReleaseSRWLockShared(&watcher.lock);
-  return hung;
-}
-
 apr_status_t conc_sys_watch_start(conc_sys_watch *w) {
   AcquireSRWLockExclusive(&watcher.lock);
   apr_status_t st = set_up_locked();
@@ -291,7 +329,9 @@ bool conc_sys_watch_stop(conc_sys_watch *w) {
 
 void conc_sys_watch_over(conc_sys_watch *w) {
   AcquireSRWLockExclusive(&watcher.lock);
-  if (w->slot < watcher.n && watcher.list[w->slot] == w)
+  if (w->slot < watcher.n && watcher.list[w->slot] == w) {
     remove_locked(w->slot);
+    watcher.over = true;
+  }
   ReleaseSRWLockExclusive(&watcher.lock);
 }
