@@ -142,7 +142,6 @@ apr_status_t conc_process_spawn(uint64_t *pid, const conc_process_how *how,
     .argv = argv,
     .inherit = inherit,
     .ninherit = how->quiet ? 1 : 2,
-    .out = CONC_NO_HANDLE,
     .err = how->err,
     .quiet = how->quiet,
   };

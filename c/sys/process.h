@@ -30,12 +30,10 @@ apr_status_t conc_sys_copy(conc_handle h, conc_handle *out);
 typedef struct conc_sys_spawn_conf {
   const char *path;           /* of the program; it is not searched for */
   const char *const *argv;    /* argv[0] and so on, ended by NULL */
-  const char *const *env;     /* "NAME=value", beside what we have or instead
-                                of it, ended by NULL; or NULL */
   const conc_handle *inherit; /* it has these, under the same numbers ... */
   size_t ninherit;            /* ... and its standard ones, and no others */
-  conc_handle out, err; /* instead of our standard ones, or CONC_NO_HANDLE */
-  bool quiet;           /* what it writes to neither goes nowhere */
+  conc_handle err; /* instead of our standard error, or CONC_NO_HANDLE */
+  bool quiet;      /* what it writes goes nowhere, but to 'err' */
 } conc_sys_spawn_conf;
 
 /*

@@ -42,7 +42,6 @@ extern char **environ;
 /* All that the child needs, made before. */
 struct plan {
   const conc_sys_spawn_conf *conf;
-  char **env;
   int *inherit; /* ascending */
   sigset_t mask;
   int null;   /* /dev/null */
@@ -81,9 +80,8 @@ static void set_descriptors(const struct plan *p) {
 static bool set_standard(const struct plan *p) {
   const conc_sys_spawn_conf *c = p->conf;
   int missing = c->quiet ? p->null : -1;
-  int out = c->out == CONC_NO_HANDLE ? missing : (int)c->out;
   int err = c->err == CONC_NO_HANDLE ? missing : (int)c->err;
-  return dup2(p->null, 0) == 0 && (out < 0 || dup2(out, 1) == 1) &&
+  return dup2(p->null, 0) == 0 && (missing < 0 || dup2(missing, 1) == 1) &&
          (err < 0 || dup2(err, 2) == 2);
 }
 
@@ -117,7 +115,7 @@ static _Noreturn void become(const struct plan *p) {
     set_descriptors(p);
     set_signals(p);
     (void)execve(p->conf->path, (char *const *)(uintptr_t)p->conf->argv,
-                 p->env);
+                 environ);
   }
   int error = errno;
   (void)!write(p->report, &error, sizeof error);
@@ -154,39 +152,6 @@ static int *sorted(const conc_sys_spawn_conf *c) {
     list[i] = (int)c->inherit[i];
   qsort(list, c->ninherit, sizeof *list, ascending);
   return list;
-}
-
-static bool same_name(const char *a, const char *b) {
-  size_t n = strcspn(a, "=");
-  return strncmp(a, b, n + 1) == 0;
-}
-
-static bool replaced(const char *s, const char *const *by) {
-  for (; *by != NULL; by++)
-    if (same_name(*by, s))
-      return true;
-  return false;
-}
-
-/* Our environment with the changes; an array to free. */
-static char **merged(const char *const *changes) {
-  static const char *const none[] = {NULL};
-  size_t ours = 0, theirs = 0, n = 0;
-  changes = changes == NULL ? none : changes;
-  while (environ != NULL && environ[ours] != NULL)
-    ours++;
-  while (changes[theirs] != NULL)
-    theirs++;
-  char **env = malloc((ours + theirs + 1) * sizeof *env);
-  if (env == NULL)
-    return NULL;
-  for (size_t i = 0; i < ours; i++)
-    if (!replaced(environ[i], changes))
-      env[n++] = environ[i];
-  for (size_t i = 0; i < theirs; i++)
-    env[n++] = (char *)(uintptr_t)changes[i];
-  env[n] = NULL;
-  return env;
 }
 
 static bool in_main_thread(void) {
@@ -231,15 +196,13 @@ apr_status_t conc_sys_spawn(uint64_t *pid, const conc_sys_spawn_conf *conf) {
   struct plan p = {.conf = conf, .bound = in_main_thread()};
   apr_status_t st = APR_ENOMEM;
   p.inherit = sorted(conf);
-  p.env = merged(conf->env);
-  if (p.inherit != NULL && p.env != NULL) {
+  if (p.inherit != NULL) {
     p.null = conc_unix_lift(open("/dev/null", O_RDWR | O_CLOEXEC));
     st = p.null < 0 ? errno : launch(&p, pid);
     if (p.null >= 0)
       close(p.null);
   }
   free(p.inherit);
-  free(p.env);
   return st;
 }
 

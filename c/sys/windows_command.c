@@ -1,4 +1,4 @@
-/* Paths, arguments and environments as Windows wants them; interrupts. */
+/* Paths and arguments as Windows wants them; interrupts. */
 
 #include "sys/windows.h"
 
@@ -29,11 +29,6 @@ static void add(struct text *t, wchar_t c) {
   }
   if (!t->failed)
     t->p[t->n++] = c;
-}
-
-static void add_all(struct text *t, const wchar_t *s) {
-  for (; *s != 0; s++)
-    add(t, *s);
 }
 
 /* ---- Arguments ---- */
@@ -76,84 +71,18 @@ static wchar_t *line_of(const char *const *argv) {
   return t.p;
 }
 
-/* ---- Environment ---- */
-
-/* Names are the same in capitals; a first '=' belongs to the name ("=C:"). */
-static size_t name_length(const wchar_t *s) {
-  const wchar_t *end = wcschr(s + 1, L'=');
-  return end == NULL ? wcslen(s) : (size_t)(end - s);
-}
-
-static bool same_name(const wchar_t *a, const wchar_t *b) {
-  size_t n = name_length(a);
-  return n == name_length(b) && _wcsnicmp(a, b, n) == 0;
-}
-
-static void add_ours(struct text *t, wchar_t *const *changes) {
-  wchar_t *ours = GetEnvironmentStringsW();
-  t->failed = ours == NULL;
-  for (const wchar_t *s = ours; s != NULL && *s != 0; s += wcslen(s) + 1) {
-    bool replaced = false;
-    for (wchar_t *const *c = changes; *c != NULL && !replaced; c++)
-      replaced = same_name(*c, s);
-    if (!replaced) {
-      add_all(t, s);
-      add(t, 0);
-    }
-  }
-  if (ours != NULL)
-    FreeEnvironmentStringsW(ours);
-}
-
-static wchar_t *environment(wchar_t *const *changes) {
-  struct text t = {0};
-  add_ours(&t, changes);
-  for (wchar_t *const *c = changes; *c != NULL; c++) {
-    add_all(&t, *c);
-    add(&t, 0);
-  }
-  add(&t, 0);
-  if (t.failed) {
-    free(t.p);
-    return NULL;
-  }
-  return t.p;
-}
-
-static wchar_t *environment_with(const char *const *changes) {
-  size_t n = 0, have = 0;
-  while (changes[n] != NULL)
-    n++;
-  wchar_t *env = NULL, **wide = calloc(n + 1, sizeof *wide);
-  while (wide != NULL && have < n &&
-         (wide[have] = conc_windows_wide(changes[have])) != NULL)
-    have++;
-  if (wide != NULL && have == n)
-    env = environment(wide);
-  while (wide != NULL && have > 0)
-    free(wide[--have]);
-  free(wide);
-  return env;
-}
-
 /* ---- Commands ---- */
 
 apr_status_t conc_windows_command_make(conc_windows_command *c,
                                        const conc_sys_spawn_conf *conf) {
   *c = (conc_windows_command){.path = conc_windows_wide(conf->path),
                               .line = line_of(conf->argv)};
-  if (conf->env != NULL)
-    c->env = environment_with(conf->env);
-  return c->path != NULL && c->line != NULL &&
-             (conf->env == NULL || c->env != NULL)
-           ? APR_SUCCESS
-           : APR_ENOMEM;
+  return c->path != NULL && c->line != NULL ? APR_SUCCESS : APR_ENOMEM;
 }
 
 void conc_windows_command_free(conc_windows_command *c) {
   free(c->path);
   free(c->line);
-  free(c->env);
 }
 
 /* ---- Interrupts ---- */

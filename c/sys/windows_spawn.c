@@ -11,6 +11,7 @@
 #include "sys/process.h"
 #include "sys/windows_spawn.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 
@@ -104,17 +105,16 @@ static bool add_standard(struct gifts *g, HANDLE from) {
   return true;
 }
 
-static HANDLE standard(const conc_sys_spawn_conf *c, conc_handle instead,
-                       DWORD ours) {
-  if (instead != CONC_NO_HANDLE)
-    return (HANDLE)instead;
+static HANDLE standard(const conc_sys_spawn_conf *c, DWORD ours) {
   return c->quiet ? NULL : GetStdHandle(ours);
 }
 
 static bool add_standards(struct gifts *g, const conc_sys_spawn_conf *c) {
   return add_standard(g, NULL) &&
-         add_standard(g, standard(c, c->out, STD_OUTPUT_HANDLE)) &&
-         add_standard(g, standard(c, c->err, STD_ERROR_HANDLE));
+         add_standard(g, standard(c, STD_OUTPUT_HANDLE)) &&
+         add_standard(g, c->err != CONC_NO_HANDLE
+                           ? (HANDLE)c->err
+                           : standard(c, STD_ERROR_HANDLE));
 }
 
 static void close_standards(struct gifts *g) {
@@ -131,11 +131,16 @@ static void set_inherited(const conc_sys_spawn_conf *c, bool on) {
 
 /* ---- Starting ---- */
 
+/* A program with windows has no console, and its children are to open none. */
+static DWORD console(void) {
+  return GetConsoleCP() == 0 ? CREATE_NO_WINDOW : 0;
+}
+
 static apr_status_t create(PROCESS_INFORMATION *made,
                            const conc_windows_command *command,
                            const conc_sys_spawn_conf *conf, struct gifts *g) {
   static SRWLOCK one = SRWLOCK_INIT;
-  unsigned char room[256];
+  _Alignas(16) unsigned char room[256];
   SIZE_T size = sizeof room;
   STARTUPINFOEXW start = {.StartupInfo = {.cb = sizeof start}};
   start.lpAttributeList = (LPPROC_THREAD_ATTRIBUTE_LIST)(void *)room;
@@ -152,10 +157,9 @@ static apr_status_t create(PROCESS_INFORMATION *made,
                                  PROC_THREAD_ATTRIBUTE_HANDLE_LIST, g->list,
                                  g->n * sizeof *g->list, NULL, NULL) ||
       !CreateProcessW(command->path, command->line, NULL, NULL, TRUE,
-                      CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP |
-                        CREATE_UNICODE_ENVIRONMENT |
+                      CREATE_SUSPENDED | CREATE_NEW_PROCESS_GROUP | console() |
                         EXTENDED_STARTUPINFO_PRESENT,
-                      command->env, NULL, &start.StartupInfo, made))
+                      NULL, NULL, &start.StartupInfo, made))
     st = conc_windows_error();
   set_inherited(conf, false);
   ReleaseSRWLockExclusive(&one);
@@ -167,7 +171,7 @@ static apr_status_t start(uint64_t *pid, const conc_windows_command *command,
                           const conc_sys_spawn_conf *conf) {
   struct gifts g = {.n = 0};
   PROCESS_INFORMATION made;
-  apr_status_t st = APR_EGENERAL;
+  apr_status_t st;
   child *c = calloc(1, sizeof *c);
   if (c == NULL)
     return APR_ENOMEM;
@@ -175,6 +179,8 @@ static apr_status_t start(uint64_t *pid, const conc_windows_command *command,
     for (size_t i = 0; i < conf->ninherit; i++)
       g.list[g.n++] = (HANDLE)conf->inherit[i];
     st = create(&made, command, conf, &g);
+  } else {
+    st = conc_windows_error();
   }
   close_standards(&g);
   if (st != APR_SUCCESS) {
@@ -241,12 +247,15 @@ static int signal_of(DWORD code) {
   }
 }
 
+/* Errors and exceptions of the system have their first two bits set and the
+   fourth not; -1 and the like, which programs give to exit, are of 8 bits
+   elsewhere. */
 static conc_sys_end end_of(DWORD code) {
-  if (code >= 0xc0000000)
+  if (code >> 30 == 3 && (code >> 28 & 1) == 0)
     return (conc_sys_end){.signal = signal_of(code)};
   if (code > CONC_KILLED && code < CONC_KILLED + 64)
     return (conc_sys_end){.signal = (int)(code - CONC_KILLED)};
-  return (conc_sys_end){.code = (int)code};
+  return (conc_sys_end){.code = (int)(code > INT_MAX ? code & 0xff : code)};
 }
 
 conc_sys_end conc_sys_reap(uint64_t pid) {
@@ -286,8 +295,10 @@ apr_status_t conc_sys_child_watch(conc_sys_child *who) {
     c->who = who;
     if (!RegisterWaitForSingleObject(
           &c->wait, c->process, on_ended, c, INFINITE,
-          WT_EXECUTEONLYONCE | WT_EXECUTELONGFUNCTION))
+          WT_EXECUTEONLYONCE | WT_EXECUTELONGFUNCTION)) {
+      c->wait = NULL;
       st = conc_windows_error();
+    }
   }
   ReleaseSRWLockExclusive(&family.lock);
   return st;

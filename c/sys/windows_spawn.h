@@ -9,7 +9,6 @@
 typedef struct conc_windows_command {
   wchar_t *path;
   wchar_t *line; /* the arguments, quoted */
-  wchar_t *env;  /* NULL: as ours */
 } conc_windows_command;
 
 apr_status_t conc_windows_command_make(conc_windows_command *c,

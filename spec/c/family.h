@@ -6,16 +6,11 @@
  * word that says what to do, the heap's handle and two numbers.
  */
 
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/wait.h>
 
 #include "crew.h"
 #include "ipc/heap.h"
-
-static const char *family_program;
+#include "sys/process.h"
 
 /* Random numbers of the main thread. */
 static uint64_t seed = 88172645463325252u;
@@ -33,43 +28,71 @@ static inline bool same_usage(conc_heap_usage a) {
   return a.bytes == b.bytes && a.blocks == b.blocks;
 }
 
-/* Start "what handle a b" in a process of its own; returns its pid. */
-static inline pid_t family_start(const char *what, uint64_t a, uint64_t b) {
-  char handle[24], x[24], y[24];
-  int fd = (int)conc_heap_handle();
-  (void)snprintf(handle, sizeof handle, "%d", fd);
+/* What programs are run by where the processor is another one: an emulator. */
+static inline const char *family_emulator(void) {
+  return getenv("CONC_EMULATOR");
+}
+
+/* Wine 8 fails to start one now and then: ERROR_INTERNAL_ERROR. */
+static inline bool family_in_vain(apr_status_t st) {
+  enum { INTERNAL_ERROR = 1359 };
+  return st == APR_OS_START_SYSERR + INTERNAL_ERROR;
+}
+
+/* Start "what handle a b" in a process of its own; returns its number. */
+static inline uint64_t family_start(const char *what, uint64_t a, uint64_t b) {
+  char program[4096], handle[24], x[24], y[24];
+  const conc_handle heap = conc_heap_handle();
+  const char *by = family_emulator();
+  const char *argv[] = {by, program, what, handle, x, y, NULL};
+  const conc_sys_spawn_conf conf = {.path = by != NULL ? by : program,
+                                    .argv = by != NULL ? argv : argv + 1,
+                                    .inherit = &heap,
+                                    .ninherit = 1,
+                                    .err = CONC_NO_HANDLE};
+  uint64_t pid;
+  (void)snprintf(handle, sizeof handle, "%lld", (long long)heap);
   (void)snprintf(x, sizeof x, "%llu", (unsigned long long)a);
   (void)snprintf(y, sizeof y, "%llu", (unsigned long long)b);
-  pid_t pid = fork();
-  CHECK(pid >= 0);
-  if (pid == 0) {
-    (void)fcntl(fd, F_SETFD, 0);
-    (void)alarm(WATCHDOG);
-    (void)execl(family_program, family_program, what, handle, x, y,
-                (char *)NULL);
-    _exit(127);
-  }
+  CHECK(conc_sys_program(program, sizeof program) == APR_SUCCESS);
+  apr_status_t st = conc_sys_spawn(&pid, &conf);
+  for (int i = 0; i < 3 && family_in_vain(st); i++)
+    st = conc_sys_spawn(&pid, &conf);
+  CHECK(st == APR_SUCCESS);
   return pid;
 }
 
-/* Wait for its end and bury it; returns what waitpid says. */
-static inline int family_wait(pid_t pid) {
-  int status;
-  while (waitpid(pid, &status, 0) < 0)
-    CHECK(errno == EINTR);
+/* The step of which to die next: every one, or where it takes long to start a
+   process, some. */
+static inline uint64_t family_next(uint64_t step) {
+#ifdef _WIN32
+  bool slow = true;
+#else
+  bool slow = family_emulator() != NULL;
+#endif
+  return step + 1 + (slow ? (uint64_t)conc_sys_now() / 100 % 20 : 0);
+}
+
+/* Also one that has ended. */
+static inline void family_kill(uint64_t pid) {
+  CHECK(conc_sys_kill(pid, CONC_KILL) == APR_SUCCESS);
+}
+
+/* Wait for its end and bury it. */
+static inline conc_sys_end family_wait(uint64_t pid) {
+  conc_sys_end end = conc_sys_reap(pid);
   conc_heap_bury();
-  return status;
+  return end;
 }
 
-static inline void family_good(pid_t pid) {
-  int status = family_wait(pid);
-  CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+static inline void family_good(uint64_t pid) {
+  conc_sys_end end = family_wait(pid);
+  CHECK(end.signal == 0 && end.code == 0);
 }
 
-static inline bool family_killed(int status) {
-  CHECK(WIFSIGNALED(status) ? WTERMSIG(status) == SIGKILL
-                            : WEXITSTATUS(status) == 0);
-  return WIFSIGNALED(status);
+static inline bool family_killed(conc_sys_end end) {
+  CHECK(end.signal == 0 ? end.code == 0 : end.signal == 9);
+  return end.signal != 0;
 }
 
 struct family_role {
@@ -80,10 +103,10 @@ struct family_role {
 /* In main: plays the role this process was started for and exits, if any. */
 static inline void family_main(int argc, char **argv,
                                const struct family_role *roles) {
-  family_program = argv[0];
   if (argc != 5)
     return;
-  CHECK(conc_heap_attach(atoi(argv[2])) == APR_SUCCESS);
+  watchdog(WATCHDOG);
+  CHECK(conc_heap_attach((intptr_t)atoll(argv[2])) == APR_SUCCESS);
   for (; roles->what != NULL; roles++)
     if (strcmp(roles->what, argv[1]) == 0) {
       roles->play(strtoull(argv[3], NULL, 10), strtoull(argv[4], NULL, 10));

@@ -71,7 +71,7 @@ static void test_exhausted(void) {
   conc_ref *place = conc_ledger_get();
   conc_heap_usage before = conc_heap_used();
   CHECK(conc_heap_alloc(place, SIZE_MAX) == CONC_EXHAUSTED);
-  CHECK(conc_heap_alloc(place, (size_t)1 << 40) == CONC_EXHAUSTED);
+  CHECK(conc_heap_alloc(place, SIZE_MAX / 2) == CONC_EXHAUSTED);
   CHECK(atomic_load(place) == 0);
   CHECK(same_usage(before));
   conc_ledger_put(place);
@@ -208,8 +208,8 @@ static void test_every_step(void) {
   conc_heap_usage before = conc_heap_used();
   bool killed = true;
   uint64_t step = 1;
-  for (; killed; step++) {
-    pid_t pid = family_start("everything", conc_proxy_offset(box), step);
+  for (; killed; step = family_next(step)) {
+    uint64_t pid = family_start("everything", conc_proxy_offset(box), step);
     killed = family_killed(family_wait(pid));
     conc_shared_drop(&in(box)->refs[0]);
     conc_shared_drop(&in(box)->refs[1]);
@@ -268,10 +268,10 @@ static bool burial_dies_at(const conc_proxy *box, uint64_t step) {
   burial *b = burial_of(box);
   atomic_store(&b->ready, 0);
   atomic_store(&b->go, 0);
-  pid_t burier = family_start("burier", conc_proxy_offset(box), step);
+  uint64_t burier = family_start("burier", conc_proxy_offset(box), step);
   await_word(&b->ready);
-  pid_t hoarder = family_start("hoarder", 0, 0);
-  CHECK(waitpid(hoarder, NULL, 0) == hoarder);
+  uint64_t hoarder = family_start("hoarder", 0, 0);
+  (void)conc_sys_reap(hoarder);
   set_word(&b->go);
   return family_killed(family_wait(burier));
 }
@@ -280,7 +280,7 @@ static void test_every_step_of_burial(void) {
   conc_proxy *box = parcel(sizeof(burial), 0);
   conc_heap_usage before = conc_heap_used();
   uint64_t step = 1;
-  while (burial_dies_at(box, step++))
+  for (; burial_dies_at(box, step); step = family_next(step))
     CHECK(same_usage(before));
   CHECK(same_usage(before));
   CHECK(step > 100);
@@ -371,19 +371,19 @@ static void test_chaos(void) {
   memset(c, 0, sizeof *c);
   conc_shared_publish(box);
   conc_heap_usage before = conc_heap_used();
-  pid_t pid[WORKERS];
+  uint64_t pid[WORKERS];
   for (int i = 0; i < WORKERS; i++)
     pid[i] = family_start("chaos", conc_proxy_offset(box), rnd(1u << 30) + 1);
   for (int kills = scaled(500); kills > 0; kills--) {
     uint32_t i = rnd(WORKERS);
     usleep(rnd(8000));
     add_sums(c);
-    CHECK(kill(pid[i], SIGKILL) == 0);
+    family_kill(pid[i]);
     CHECK(family_killed(family_wait(pid[i])));
     pid[i] = family_start("chaos", conc_proxy_offset(box), rnd(1u << 30) + 1);
   }
   for (int i = 0; i < WORKERS; i++) {
-    CHECK(kill(pid[i], SIGKILL) == 0);
+    family_kill(pid[i]);
     CHECK(family_killed(family_wait(pid[i])));
   }
   conc_heap_settle();

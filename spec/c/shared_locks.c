@@ -47,7 +47,7 @@ static void test_lock(void) {
   conc_heap_usage before = conc_heap_used();
   int told = 0;
   bool killed = true;
-  for (uint64_t step = 1; killed; step++) {
+  for (uint64_t step = 1; killed; step = family_next(step)) {
     killed =
       family_killed(family_wait(family_start("lock", offset_of(lock), step)));
     apr_status_t st = conc_slock_acquire(lock, self, CONC_FOREVER);
@@ -143,7 +143,7 @@ static void test_condition(void) {
   conc_heap_usage before = conc_heap_used();
   bool killed = true;
   uint64_t step = 1;
-  for (; killed; step++) {
+  for (; killed; step = family_next(step)) {
     struct waiting t = {.c = c};
     worker w[2];
     start(w, 2, wait_body, &t);
@@ -224,7 +224,7 @@ static void test_barrier(void) {
   CHECK(conc_sbarrier_new(&b, 2, 1e9) == APR_SUCCESS);
   uint64_t step = 1;
   while (barrier_dies_at(b, step))
-    step++;
+    step = family_next(step);
   CHECK(step > 30);
   conc_release((conc_obj *)b);
 }
@@ -244,7 +244,7 @@ static void play_in_action(uint64_t at, uint64_t unused) {
   (void)unused;
   CHECK(conc_sbarrier_arrive(get(at), &a, self) == APR_SUCCESS && a.last);
   for (;;)
-    (void)pause();
+    conc_sys_yield();
 }
 
 static void loses(const char *what, uint32_t parties, bool first) {
@@ -253,7 +253,7 @@ static void loses(const char *what, uint32_t parties, bool first) {
   worker w[1];
   CHECK(conc_sbarrier_new(&b, parties, 1e9) == APR_SUCCESS);
   t.b = b;
-  pid_t pid = first ? family_start(what, offset_of(b), 0) : 0;
+  uint64_t pid = first ? family_start(what, offset_of(b), 0) : 0;
   while (conc_sbarrier_waiting(b) != first)
     conc_sys_yield();
   start(w, 1, meet_body, &t);
@@ -263,8 +263,8 @@ static void loses(const char *what, uint32_t parties, bool first) {
     pid = family_start(what, offset_of(b), 0);
   while (conc_sbarrier_waiting(b) != 2)
     conc_sys_yield();
-  CHECK(kill(pid, SIGKILL) == 0);
-  CHECK(waitpid(pid, NULL, 0) == pid);
+  family_kill(pid);
+  (void)conc_sys_reap(pid);
   join(w, 1);
   CHECK(conc_sbarrier_broken(b));
   conc_release((conc_obj *)b);
@@ -300,7 +300,7 @@ static void test_semaphore(void) {
   conc_heap_usage before = conc_heap_used();
   bool killed = true;
   int told = 0;
-  for (uint64_t step = 1; killed; step++) {
+  for (uint64_t step = 1; killed; step = family_next(step)) {
     killed =
       family_killed(family_wait(family_start("semaphore", offset_of(s), step)));
     conc_heap_bury();
@@ -335,7 +335,7 @@ static void play_permit(uint64_t at, uint64_t unused) {
 static void test_permit(void) {
   enum { MANY = 3 };
   conc_ssemaphore *s;
-  pid_t pid[MANY];
+  uint64_t pid[MANY];
   CHECK(conc_ssemaphore_new(&s, &conc_ssemaphore_class, 0) == APR_SUCCESS);
   for (int i = 0; i < MANY; i++)
     pid[i] = family_start("permit", offset_of(s), 0);
@@ -344,7 +344,7 @@ static void test_permit(void) {
     usleep(rnd(5000));
     CHECK(conc_ssemaphore_release(s, 1) == APR_SUCCESS);
     busy(rnd(20) * MICRO);
-    CHECK(kill(pid[i], SIGKILL) == 0);
+    family_kill(pid[i]);
     CHECK(family_killed(family_wait(pid[i])));
     conc_time until = conc_sys_now() + 1500000 * MICRO;
     if (conc_ssemaphore_acquire(s, self, until) != APR_SUCCESS)
@@ -352,7 +352,7 @@ static void test_permit(void) {
     pid[i] = family_start("permit", offset_of(s), 0);
   }
   for (int i = 0; i < MANY; i++) {
-    CHECK(kill(pid[i], SIGKILL) == 0);
+    family_kill(pid[i]);
     (void)family_wait(pid[i]);
   }
   conc_release(&s->proxy.obj);
@@ -378,7 +378,7 @@ static void test_events(void) {
   struct ping t;
   CHECK(conc_sevent_new(&t.ping) == APR_SUCCESS);
   CHECK(conc_sevent_new(&t.pong) == APR_SUCCESS);
-  pid_t pid = family_start("pong", offset_of(t.ping), offset_of(t.pong));
+  uint64_t pid = family_start("pong", offset_of(t.ping), offset_of(t.pong));
   for (int i = scaled(5000); i > 0; i--) {
     conc_sevent_set(t.ping);
     CHECK(conc_sevent_wait(t.pong, conc_sevent_look(t.pong), self,
