@@ -107,6 +107,7 @@ apr_status_t conc_windows_error(void) {
   case ERROR_NOT_ENOUGH_MEMORY:
   case ERROR_OUTOFMEMORY:
   case ERROR_COMMITMENT_LIMIT: return APR_ENOMEM;
+  case ERROR_SUCCESS: return APR_EGENERAL; /* it failed, and does not say why */
   default: return APR_FROM_OS_ERROR(error);
   }
 }
@@ -119,6 +120,7 @@ apr_status_t conc_windows_socket_error(void) {
   case WSAECONNABORTED:
   case WSAESHUTDOWN:
   case WSAEDISCON: return APR_EOF;
+  case 0: return APR_EGENERAL;
   default: return APR_FROM_OS_ERROR(error);
   }
 }
@@ -130,7 +132,7 @@ wchar_t *conc_windows_wide(const char *text) {
     page = CP_ACP;
     n = MultiByteToWideChar(page, 0, text, -1, NULL, 0);
   }
-  wchar_t *wide = malloc((size_t)n * sizeof *wide);
+  wchar_t *wide = n == 0 ? NULL : malloc((size_t)n * sizeof *wide);
   if (wide != NULL)
     (void)MultiByteToWideChar(page, 0, text, -1, wide, n);
   return wide;

@@ -55,10 +55,11 @@ static void destroy(pipe *p) {
   DWORD n;
   if (p == NULL)
     return;
-  if (p->asked && CancelIoEx((HANDLE)p->handle, &p->empty))
-    (void)GetOverlappedResult((HANDLE)p->handle, &p->empty, &n, TRUE);
+  /* First, as it would take the event that the next one may wait for. */
   if (p->wait != NULL)
     (void)UnregisterWaitEx(p->wait, INVALID_HANDLE_VALUE);
+  if (p->asked && CancelIoEx((HANDLE)p->handle, &p->empty))
+    (void)GetOverlappedResult((HANDLE)p->handle, &p->empty, &n, TRUE);
   if (p->empty.hEvent != NULL)
     (void)CloseHandle(p->empty.hEvent);
   if (p->handle != CONC_NO_HANDLE)

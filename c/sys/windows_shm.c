@@ -7,6 +7,7 @@
 
 #include "sys/windows.h"
 
+#include "sys/process.h"
 #include "sys/shm.h"
 #include "sys/windows_shm.h"
 
@@ -224,6 +225,4 @@ bool conc_sys_claimed(const conc_segment *s, unsigned n) {
   return there;
 }
 
-void conc_sys_die(void) {
-  (void)TerminateProcess(GetCurrentProcess(), CONC_KILLED + 9);
-}
+void conc_sys_die(void) { conc_sys_end_now(CONC_KILLED + 9); }

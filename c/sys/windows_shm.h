@@ -16,7 +16,7 @@ enum {
 
 /* Where a thread sleeps.  See windows_wait.c. */
 typedef struct conc_bed {
-  conc_word word;  /* [a] free, or the number of the word, or woken */
+  conc_word word;  /* [a] free, or the number of the word */
   conc_word owner; /* [a] its process; written by who has it */
 } conc_bed;
 

@@ -7,11 +7,11 @@
  * the word once more, and sleeps on the bed's event.  A waker, who has changed
  * the word before, looks at the count: either it sees the sleeper, or the
  * sleeper, who counted itself before it looked, sees the change (both are
- * seq_cst).  The waker turns the beds for its word to WOKEN and then sets their
- * events.  Only who has the bed frees it, after its sleep: so nobody else sleeps
- * on an event that is set for it.  An event that is set late, after its sleeper
- * was gone (time was up), wakes the next one in that bed for no reason, which
- * the contract allows.
+ * seq_cst).  The same holds for the bed and its event: the waker sets those of
+ * all beds for its word, and writes nothing, so that it may die anywhere.  Only
+ * who has the bed frees it, after its sleep.  An event that is set late, after
+ * its sleeper was gone (time was up, or another one woke it), wakes the next one
+ * in that bed for no reason, which the contract allows.
  *
  * All sleepers of a word are woken, also for one: the one might have died in its
  * bed, and nobody would hear of it.  The beds of the dead are freed when a bucket
@@ -23,7 +23,7 @@
 #include "sys/shm.h"
 #include "sys/windows_shm.h"
 
-enum { FREE = 0, WOKEN = 1, FIRST = 2 };
+enum { FREE = 0, FIRST = 1 };
 
 /* ---- Events ---- */
 
@@ -98,9 +98,10 @@ static bool dead(DWORD pid) {
 
 /* Who took a bed and died before it said who it is keeps it. */
 static void bury(conc_bucket *b) {
+  const uint32_t us = GetCurrentProcessId();
   for (int i = 0; i < CONC_BEDS; i++) {
     uint32_t owner = atomic_load(&b->beds[i].owner);
-    if (owner != 0 && dead(owner) &&
+    if (owner != 0 && owner != us && dead(owner) &&
         atomic_compare_exchange_strong(&b->beds[i].owner, &owner, 0)) {
       atomic_store(&b->beds[i].word, FREE);
       atomic_fetch_sub(&b->sleepers, 1);
@@ -163,14 +164,14 @@ bool conc_sys_wake_shared(conc_word *w, bool all) {
   }
   unsigned which = bucket_of(number);
   conc_bucket *b = &p->buckets[which];
+  /* The word may have been changed by less than a seq_cst store. */
+  atomic_thread_fence(memory_order_seq_cst);
   if (atomic_load(&b->sleepers) == 0)
     return false;
-  for (unsigned i = 0; i < CONC_BEDS; i++) {
-    uint32_t key = number + FIRST;
-    if (atomic_compare_exchange_strong(&b->beds[i].word, &key, WOKEN)) {
+  for (unsigned i = 0; i < CONC_BEDS; i++)
+    if (atomic_load(&b->beds[i].word) == number + FIRST) {
       wake(p, which * CONC_BEDS + i);
       any = true;
     }
-  }
   return any;
 }
