@@ -25,7 +25,7 @@ typedef struct conc_msg {
   uint32_t nrefs; /* references behind them, one retain each */
   bool heap;      /* contents at u.data, else in u.bytes */
   union {
-    unsigned char bytes[CONC_MSG_INLINE];
+    _Alignas(8) unsigned char bytes[CONC_MSG_INLINE];
     unsigned char *data;
     void *align;
   } u;

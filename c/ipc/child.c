@@ -34,8 +34,8 @@ static apr_status_t unwrap(conc_wire *job, uint64_t offset) {
   conc_parcel *parcel = conc_parcel_of(proxy);
   if (proxy->obj.cls != &conc_parcel_class.cls)
     st = CONC_CORRUPT;
-  else if ((job->shared = conc_alloc(parcel->nrefs * sizeof *job->shared)) ==
-           NULL)
+  else if ((job->shared =
+              conc_alloc((size_t)parcel->nrefs * sizeof *job->shared)) == NULL)
     st = APR_ENOMEM;
   for (uint64_t i = 0; st == APR_SUCCESS && i < parcel->nrefs; i++) {
     st = conc_shared_get(&job->shared[i], atomic_load(&parcel->refs[i]));

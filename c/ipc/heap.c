@@ -35,6 +35,10 @@ static uint64_t round_up(uint64_t n, uint64_t grain) {
   return (n + grain - 1) & ~(grain - 1);
 }
 
+static apr_status_t commit(uint64_t from, uint64_t to) {
+  return conc_sys_segment_commit(&heap.segment, (size_t)from, (size_t)to);
+}
+
 /* Ever larger steps, so that growing costs little, but no wasteful ones. */
 apr_status_t conc_heap_commit(uint64_t to) {
   conc_head *h = conc_layout();
@@ -46,9 +50,9 @@ apr_status_t conc_heap_commit(uint64_t to) {
   step = step < LEAST_STEP ? LEAST_STEP : step;
   uint64_t want = round_up(to > have + step ? to : have + step, GRAIN);
   want = want < h->reserve ? want : h->reserve;
-  if (conc_sys_segment_commit(&heap.segment, have, want) != APR_SUCCESS) {
+  if (commit(have, want) != APR_SUCCESS) {
     want = round_up(to, GRAIN);
-    if (conc_sys_segment_commit(&heap.segment, have, want) != APR_SUCCESS)
+    if (commit(have, want) != APR_SUCCESS)
       return CONC_EXHAUSTED;
   }
   conc_txn_write(&h->alloc, &h->committed, want);
@@ -167,7 +171,7 @@ static apr_status_t make_segment(conc_segment *s) {
   apr_status_t st = APR_ENOMEM;
   for (size_t size = reserve_of(least) / CONC_PAGE * CONC_PAGE;
        size >= least && st != APR_SUCCESS; size = size / 2)
-    st = conc_sys_segment_new(s, round_up(size, GRAIN));
+    st = conc_sys_segment_new(s, (size_t)round_up(size, GRAIN));
   return st;
 }
 
@@ -176,7 +180,7 @@ static apr_status_t make_heap(void) {
   if (st != APR_SUCCESS)
     return st;
   uint64_t first = round_up(sizeof(conc_head), GRAIN);
-  st = conc_sys_segment_commit(&heap.segment, 0, first);
+  st = commit(0, first);
   if (st != APR_SUCCESS)
     goto close_segment;
   conc_heap_base = heap.segment.base;

@@ -6,9 +6,9 @@
 enum { MOST = 64 << 10, UNIT = 64 };
 
 /* The pipe: toward[i] is what end i receives. */
-typedef struct pipe {
+typedef struct spipe {
   conc_ring toward[2];
-} pipe;
+} spipe;
 
 /* An end.  [c] constant once 'pipe' is set; destroy empties it */
 typedef struct end {
@@ -19,22 +19,22 @@ typedef struct end {
 } end;
 
 static void destroy_pipe(void *object) {
-  pipe *p = object;
+  spipe *p = object;
   conc_ring_destroy(&p->toward[0]);
   conc_ring_destroy(&p->toward[1]);
 }
 
 const conc_shared_class conc_spipe_class = {.cls = {"Pipe", NULL},
                                             .id = CONC_SHARED_PIPE,
-                                            .least = sizeof(pipe),
+                                            .least = sizeof(spipe),
                                             .destroy = destroy_pipe};
 
 /* The pipe that an end holds, as far as one can see; or NULL. */
-static pipe *pipe_of(const end *e) {
+static spipe *pipe_of(const end *e) {
   uint64_t at = atomic_load(&e->pipe);
   bool good = conc_heap_valid(at) &&
               conc_shared_class_of(at) == CONC_SHARED_PIPE &&
-              conc_heap_size(at) >= sizeof(pipe) && e->side <= 1;
+              conc_heap_size(at) >= sizeof(spipe) && e->side <= 1;
   return good ? conc_heap_at(at) : NULL;
 }
 
@@ -51,7 +51,7 @@ static void drain(conc_ring *r) {
  */
 static void destroy_end(void *object) {
   end *e = object;
-  pipe *p = pipe_of(e);
+  spipe *p = pipe_of(e);
   if (p == NULL)
     return;
   conc_ring_close(&p->toward[e->side], CONC_RING_NO_MORE | CONC_RING_NOBODY);
@@ -63,7 +63,7 @@ static void destroy_end(void *object) {
 static apr_status_t open_end(conc_proxy *proxy) {
   const end *e = proxy->at;
   conc_spipe_end *mine = (conc_spipe_end *)proxy;
-  pipe *p = pipe_of(e);
+  spipe *p = pipe_of(e);
   if (p == NULL)
     return CONC_CORRUPT;
   mine->in = e->in ? &p->toward[e->side] : NULL;
@@ -84,12 +84,12 @@ static apr_status_t new_pipe(conc_ref **place) {
   conc_ref *mine = conc_ledger_get();
   if (mine == NULL)
     return CONC_EXHAUSTED;
-  apr_status_t st = conc_heap_alloc(mine, sizeof(pipe));
+  apr_status_t st = conc_heap_alloc(mine, sizeof(spipe));
   if (st != APR_SUCCESS) {
     conc_ledger_put(mine);
     return st;
   }
-  pipe *p = conc_heap_at(atomic_load(mine));
+  spipe *p = conc_heap_at(atomic_load(mine));
   for (int i = 0; i < 2; i++) {
     p->toward[i] = (conc_ring){.most = MOST / UNIT};
   }

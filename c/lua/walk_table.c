@@ -31,7 +31,7 @@ enum { MANY = 32, AT_ONCE = 8 };
  * of the array.  (An array that is exactly full cannot be told, and is walked.)
  */
 static void long_sequence(lua_State *L, lc_packer *pk, lc_frame *f) {
-  size_t len = lua_rawlen(L, f->slot);
+  lua_Unsigned len = lua_rawlen(L, f->slot);
   uint32_t n = len < INT32_MAX ? (uint32_t)len : INT32_MAX - 1, i = 0;
   int top = lua_gettop(L), first = lua_rawgeti(L, f->slot, 1);
   lua_settop(L, top);

@@ -57,11 +57,11 @@ static apr_status_t say(int fd, const struct record *r, const int *give,
   union passing passing = {0};
   if (n > 0) {
     msg.msg_control = &passing;
-    msg.msg_controllen = CMSG_SPACE(n * sizeof *give);
+    msg.msg_controllen = (socklen_t)CMSG_SPACE(n * sizeof *give);
     struct cmsghdr *c = CMSG_FIRSTHDR(&msg);
     c->cmsg_level = SOL_SOCKET;
     c->cmsg_type = SCM_RIGHTS;
-    c->cmsg_len = CMSG_LEN(n * sizeof *give);
+    c->cmsg_len = (socklen_t)CMSG_LEN(n * sizeof *give);
     memcpy(CMSG_DATA(c), give, n * sizeof *give);
   }
   for (;;) {

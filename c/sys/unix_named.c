@@ -24,8 +24,6 @@
 
 #include "sys/unix.h"
 
-enum { PAGE = 4096 };
-
 typedef struct trailer {
   char magic[8]; /* last written */
   uint64_t size, id, owned;
@@ -33,8 +31,10 @@ typedef struct trailer {
 
 static const char MAGIC[8] = "conc-sm";
 
+/* In pages: macOS gives no other sizes. */
 static size_t whole(size_t size) {
-  return (size + sizeof(trailer) + PAGE - 1) / PAGE * PAGE;
+  size_t page = (size_t)sysconf(_SC_PAGESIZE);
+  return (size + sizeof(trailer) + page - 1) / page * page;
 }
 
 static int open_name(const char *name, int flags) {

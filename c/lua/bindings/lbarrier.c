@@ -96,12 +96,13 @@ static int run_hook(lua_State *L) {
 
 /* Copy a parcel's contents into *w, which frees them. */
 static apr_status_t unwrap(conc_wire *w, conc_parcel *p) {
-  w->data = conc_alloc(p->size + 1);
-  w->shared = conc_alloc((p->nrefs + 1) * sizeof(conc_proxy *));
+  size_t size = (size_t)p->size;
+  w->data = conc_alloc(size + 1);
+  w->shared = conc_alloc(((size_t)p->nrefs + 1) * sizeof(conc_proxy *));
   if (w->data == NULL || w->shared == NULL)
     return APR_ENOMEM;
-  memcpy(w->data, conc_parcel_bytes(p), p->size);
-  w->size = p->size;
+  memcpy(w->data, conc_parcel_bytes(p), size);
+  w->size = size;
   for (; w->nshared < p->nrefs; w->nshared++) {
     uint64_t at = atomic_load(&p->refs[w->nshared]);
     apr_status_t st = conc_shared_get(&w->shared[w->nshared], at);
