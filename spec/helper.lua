@@ -46,6 +46,16 @@ function helper.tmpname()
   return helper.windows and os.getenv "TEMP" .. "\\" .. name:match "[^\\]*$" or name
 end
 
+--- Seconds of processor time that this process has used.  On Windows os.clock
+-- tells the time of day.
+helper.processor_time = os.clock
+if helper.windows then
+  function helper.processor_time()
+    local times <close> = io.popen("times " .. multiprocessing.current_process():pid())
+    return assert(times:read "n")
+  end
+end
+
 --- How long something may take that should happen at once: seconds.
 helper.patience = 60
 
