@@ -888,6 +888,72 @@ describe("What crosses: long sequences", function()
     function(n, v) return fill(fill({}, 1, n, 1, v), n + 2, n + 40, 3, v) end,
   }
 
+  -- Raises at the first item that differs; tables are compared by their only item.
+  local function compare(t, twin, n)
+    for i = 1, n do
+      local x, y = t[i], twin[i]
+      if type(x) == "table" then x, y = x[1], y[1] end
+      if x ~= y or math.type(x) ~= math.type(y) then
+        error(("of %d item %d: %s, %s"):format(n, i, x, y))
+      end
+    end
+    assert.equal(n, #twin)
+  end
+
+  it("are the same, whatever they are of", function()
+    local long = ("x"):rep(200)
+    local items = {
+      function(i) return i end, function(i) return -i end, function(i) return i << 30 end,
+      function(i) return i / 2 end, function(i) return i + 0.0 end,
+      function(i) return i % 3 == 0 end,
+      function(i) return "s" .. i end, function(i) return long .. i end,
+      function(i) return ({i, i / 2, "s", long, false})[i % 5 + 1] end,
+    }
+    for _, n in ipairs {63, 64, 65, 127, 128, 129, 1000} do
+      for _, item in ipairs(items) do
+        local t = fill({}, 1, n, 1, item)
+        compare(t, copy(t), n)
+        for _, at in ipairs {1, 2, 61, 62, 63, n, n + 1} do
+          local before = t[at]
+          t[at] = {at}
+          compare(t, copy(t), math.max(n, at))
+          t[at] = before
+        end
+      end
+    end
+  end)
+
+  it("may be shared, in a class, and in each other", function()
+    local class = {}
+    class.__index = class
+    function class.sum(self)
+      local sum = 0
+      for _, x in ipairs(self) do sum = sum + x end
+      return sum
+    end
+    local t = setmetatable(fill({}, 1, 100, 1, integer), class)
+    local plain = fill({}, 1, 100, 1, integer)
+    local twin = copy {t, plain, plain, {plain, fill({}, 1, 100, 1, function() return t end)}}
+    assert.equal(t:sum(), twin[1]:sum())
+    assert.equal(twin[2], twin[3])
+    assert.equal(twin[2], twin[4][1])
+    assert.equal(twin[1], twin[4][2][100])
+    compare(plain, twin[2], 100)
+  end)
+
+  it("are the same when Lua's stack cannot hold them", function()
+    if DEEP < 100000 then return end
+    local n = 600000
+    local t = fill({}, 1, n, 1, integer)
+    compare(t, copy(t), n)
+    local function deep(level) -- nearly as deep as Lua goes
+      if level > 0 then return (deep(level - 1)) end
+      return copy(t)
+    end
+    t = fill({}, 1, 5000, 1, integer)
+    for _, level in ipairs {1000, 150000, 190000} do compare(t, deep(level), 5000) end
+  end)
+
   it("are the same, however they lie in memory", function()
     for _, n in ipairs {1, 8, 31, 32, 33, 40, 63, 64, 65, 100, 128, 1000, 4097} do
       for k, way in ipairs(ways) do

@@ -20,7 +20,43 @@ static bool may_be_next(lua_State *L, int table, lua_Integer key) {
   return yes;
 }
 
-enum { MANY = 32, AT_ONCE = 8 };
+enum { MANY = 32, AT_ONCE = 64 };
+
+/* Write the integers that stand on the stack from 'at' on, at most n; how many. */
+static uint32_t write_integers(lua_State *L, lc_packer *pk, int at,
+                               uint32_t n) {
+  enum { WIDEST = 9 };
+  uint32_t k = 0;
+  if (pk->room - pk->len < n * WIDEST && !lc_write_grow(pk, n * WIDEST))
+    return 0;
+  unsigned char *p = pk->buf + pk->len;
+  for (; k < n && lua_isinteger(L, at + (int)k); k++)
+    p = lc_put_integer(p, lua_tointeger(L, at + (int)k));
+  pk->len = (size_t)(p - pk->buf);
+  return k;
+}
+
+/* Write the first items of a sequence of n, as far as they are scalars; how
+   many. */
+static uint32_t write_sequence(lua_State *L, lc_packer *pk, int table,
+                               uint32_t n) {
+  int top = lua_gettop(L), at = top + 1, types[AT_ONCE];
+  bool bare = !lua_getmetatable(L, table); /* then lua_geti is the faster one */
+  lua_settop(L, top);
+  for (uint32_t i = 0; i < n; i += AT_ONCE) {
+    uint32_t many = n - i < AT_ONCE ? n - i : AT_ONCE, k;
+    for (k = 0; k < many; k++)
+      types[k] = bare ? lua_geti(L, table, (lua_Integer)(i + k) + 1)
+                      : lua_rawgeti(L, table, (lua_Integer)(i + k) + 1);
+    k = write_integers(L, pk, at, many);
+    while (k < many && lc_write_scalar(L, pk, at + (int)k, types[k]))
+      k++;
+    lua_settop(L, top);
+    if (k < many)
+      return i + k;
+  }
+  return n;
+}
 
 /*
  * The scalars that a long sequence begins with, by their index, which is twice
@@ -32,19 +68,13 @@ enum { MANY = 32, AT_ONCE = 8 };
  */
 static void long_sequence(lua_State *L, lc_packer *pk, lc_frame *f) {
   lua_Unsigned len = lua_rawlen(L, f->slot);
-  uint32_t n = len < INT32_MAX ? (uint32_t)len : INT32_MAX - 1, i = 0;
+  uint32_t n = len < INT32_MAX ? (uint32_t)len : INT32_MAX - 1;
   int top = lua_gettop(L), first = lua_rawgeti(L, f->slot, 1);
   lua_settop(L, top);
-  if (pk->anchors != 0 || first == LUA_TTABLE ||
+  if (pk->anchors != 0 || first == LUA_TTABLE || !lua_checkstack(L, AT_ONCE) ||
       !may_be_next(L, f->slot, (lua_Integer)n + 1))
     return;
-  while (i < n) {
-    int type = lua_rawgeti(L, f->slot, (lua_Integer)i + 1);
-    if (!lc_write_scalar(L, pk, -1, type))
-      break;
-    if (++i % AT_ONCE == 0)
-      lua_settop(L, top);
-  }
+  uint32_t i = write_sequence(L, pk, f->slot, n);
   lua_settop(L, top - 1);
   if (i == 0)
     lua_pushnil(L);

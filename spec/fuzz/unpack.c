@@ -146,7 +146,12 @@ static const char *const things =
   "seeds[#seeds + 1] = core.Error.new('Odd', 'of its kind', seeds[11])\n"
   "local deep = {}\n"
   "for i = 1, 40 do deep = {deep, i} end\n"
-  "seeds[#seeds + 1] = deep\n";
+  "seeds[#seeds + 1] = deep\n"
+  "local long, mixed = {}, {}\n"
+  "for i = 1, 100 do long[i], mixed[i] = i * i, i / 2 end\n"
+  "mixed[1], mixed[50], mixed[70], mixed[90] = 'one', false, {}, long\n"
+  "seeds[#seeds + 1] = long\n"
+  "seeds[#seeds + 1] = mixed\n";
 
 static void write_seed(const char *dir, int i, int how, conc_msg *m) {
   char path[512];
