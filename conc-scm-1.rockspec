@@ -97,6 +97,7 @@ local common = {
   "c/ipc/srlock.c",
   "c/ipc/ssemaphore.c",
   "c/ipc/step.c",
+  "c/ipc/sweeper.c",
   "c/ipc/sync_cases.c",
   "c/ipc/tail.c",
   "c/ipc/txn.c",

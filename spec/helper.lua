@@ -351,6 +351,7 @@ threading.main_thread()
 helper.thread(function() end)()
 if not os.getenv "CONC_ALONE" then
   multiprocessing.Process {keep_stderr = true}:start():join()
+  multiprocessing.SharedMemory {create = true, size = 1}:unlink() -- who sweeps after us
 end
 core.Promise():future():add_done_callback(function() end)
 for n = 1, 1000 do helper[n] = core.shared.Lock() end

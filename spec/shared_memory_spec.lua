@@ -205,6 +205,85 @@ describe("SharedMemory", function()
     raises("FileNotFoundError", function() SharedMemory(name) end)
   end)
 
+  local function find(name)
+    local file = io.open("/dev/shm/" .. name)
+    return file ~= nil and file:close()
+  end
+
+  it("is removed when all processes of the program are killed, or it just exits", function()
+    if not io.open "/dev/shm" then return pending "names are listed on Linux only" end
+    local name = "conc-spec-" .. math.random(1 << 40)
+    for _, ending in ipairs {"os.execute 'kill -KILL $PPID'", "os.exit(0)"} do
+      local lines = helper.child(([[
+        local name = %q
+        local multiprocessing = require "conc.multiprocessing"
+        local ready = multiprocessing.Event()
+        multiprocessing.SharedMemory(name .. "-a", true, 10)
+        multiprocessing.Process {target = function()
+          require "conc.multiprocessing".SharedMemory(name .. "-b", true, 10)
+          ready:set()
+          require "conc".sleep(1000)
+        end}:start()
+        ready:wait()
+        for _, letter in ipairs {"-a", "-b"} do
+          print(io.open("/dev/shm/" .. name .. letter) ~= nil)
+        end
+        io.stdout:flush()
+        %s
+      ]]):format(name, ending))
+      assert.same({"true", "true"}, {lines[1], lines[2]})
+      helper.eventually(function()
+        return not find(name .. "-a") and not find(name .. "-b")
+      end, "both to be removed")
+    end
+  end)
+
+  it("leaves none behind that was killed while it was made #stress", function()
+    if not io.open "/dev/shm" then return pending "names are listed on Linux only" end
+    local prefix = "conc-spec-" .. math.random(1 << 40)
+    local names = {}
+    for i = 1, helper.scale(200) do
+      names[i] = prefix .. "-" .. i
+      local ready = multiprocessing.Event()
+      local p = multiprocessing.Process {target = function(name, e)
+        local new = require "conc.multiprocessing".SharedMemory
+        new(name .. "-0", true, 10):unlink()
+        e:set()
+        while true do new(name, true, 1 << 20):unlink() end
+      end, args = {names[i], ready}}
+      p:start()
+      assert.is_true(ready:wait(helper.patience))
+      conc.sleep(math.random() / 200)
+      p:kill()
+      p:join()
+    end
+    for _, name in ipairs(names) do
+      helper.eventually(function() return not find(name) end, name .. " to be removed")
+    end
+  end)
+
+  it("is found whole, or not at all #stress", function()
+    local name = "conc-spec-" .. math.random(1 << 40)
+    local size = (1 << 20) + 5
+    local stop = multiprocessing.Event()
+    local p = multiprocessing.Process {target = function(n, length, e)
+      local new = require "conc.multiprocessing".SharedMemory
+      while not e:is_set() do new(n, true, length):unlink() end
+    end, args = {name, size, stop}}
+    p:start()
+    local found = 0
+    while found < helper.scale(200) do
+      local ok, shm = pcall(SharedMemory, name)
+      if ok then
+        found = found + 1
+        assert.equal(size, #shm)
+        shm:close()
+      end
+    end
+    stop:set()
+    p:join()
+  end)
+
   it("stays after its creator's end with track = false", function()
     helper.not_on_windows "memory goes with the last process that has it"
     local name = "conc-spec-" .. math.random(1 << 40)

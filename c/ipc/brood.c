@@ -4,12 +4,14 @@
 #include "core/deadlock.h"
 #include "core/shield.h"
 #include "ipc/forks.h"
+#include "ipc/sweeper.h"
 #include "wait/lot.h"
 #include "wait/mutex.h"
 
 static void destroy(conc_obj *o) {
   conc_brood *b = (conc_brood *)o;
   conc_forks_release(b->forks);
+  conc_sweeper_release(b->sweeper);
   for (int i = 0; i < CONC_NOTES; i++)
     if (b->notes[i] != NULL)
       conc_release(&b->notes[i]->obj);
@@ -228,10 +230,16 @@ void conc_brood_close(conc_brood *b, conc_parker *self, conc_time deadline,
   }
   conc_mutex_lock(&b->lock);
   conc_forks *f = b->forks;
+  conc_sweeper *s = b->sweeper;
   b->forks = NULL;
+  b->sweeper = NULL;
   conc_mutex_unlock(&b->lock);
   if (f != NULL) {
     conc_forks_close(f);
     conc_forks_release(f);
+  }
+  if (s != NULL) {
+    conc_sweeper_close(s);
+    conc_sweeper_release(s);
   }
 }

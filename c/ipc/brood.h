@@ -52,7 +52,7 @@ size_t conc_brood_processes(conc_brood *b, conc_obj **list, size_t room);
 void conc_brood_close(conc_brood *b, conc_parker *self, conc_time deadline,
                       int64_t grace);
 
-/* ---- For brood.c, process.c and forks.c ---- */
+/* ---- For brood.c, process.c, forks.c and sweeper.c ---- */
 
 /*
  * [l] lock, a leaf but for the lot   [a] atomic
@@ -65,8 +65,9 @@ struct conc_brood {
   conc_word ends;             /* [a] changes when one is DONE */
   _Atomic uint64_t counter;   /* [a] */
   uint32_t rounds;            /* of whoever closes */
-  conc_word forking; /* [a] a latch: whose turn it is to make 'forks' */
+  conc_word forking; /* [a] a latch: whose turn it is to make the next two */
   conc_forks *forks; /* [l] a reference, or NULL */
+  conc_sweeper *sweeper;        /* [l] a reference, or NULL */
   conc_blob *notes[CONC_NOTES]; /* [l] references, or NULL */
   conc_process *relatives[2];   /* [l] references, or NULL */
   uint64_t pid;                 /* [l] of the process it is in */

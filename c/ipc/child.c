@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "base/status.h"
 #include "ipc/parcel.h"
+#include "sys/shm.h"
 
 void conc_child_hello(conc_handle channel) {
   size_t n = 1;
@@ -23,6 +24,14 @@ static apr_status_t read_all(conc_handle h, unsigned char *p, size_t left) {
     left -= n;
   }
   return APR_SUCCESS;
+}
+
+void conc_child_sweep(conc_handle channel, uint64_t parent) {
+  unsigned char word;
+  if (read_all(channel, &word, 1) == APR_SUCCESS)
+    return;
+  conc_sys_outlive(parent);
+  conc_sys_named_sweep();
 }
 
 /* Move what the parcel at 'offset' holds to 'job'. */

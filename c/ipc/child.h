@@ -17,6 +17,10 @@ typedef struct conc_job_head {
 /* Say to the parent who probes that all is well. */
 void conc_child_hello(conc_handle channel);
 
+/* Wait for the end of the parent, and if it did not announce that, remove the
+   names that it has left. */
+void conc_child_sweep(conc_handle channel, uint64_t parent);
+
 /* What comes through the channel next; APR_EOF: no parent. */
 apr_status_t conc_child_job(conc_handle channel, conc_wire *job);
 

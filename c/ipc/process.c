@@ -144,6 +144,7 @@ apr_status_t conc_process_spawn(uint64_t *pid, const conc_process_how *how,
     .ninherit = how->quiet ? 1 : 2,
     .err = how->err,
     .quiet = how->quiet,
+    .outlives = how->outlives,
   };
   apr_status_t st = conc_sys_spawn(pid, &conf);
   conc_free(code);

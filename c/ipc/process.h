@@ -19,6 +19,7 @@
 
 typedef struct conc_brood conc_brood;
 typedef struct conc_forks conc_forks;
+typedef struct conc_sweeper conc_sweeper;
 
 typedef enum {
   CONC_PROCESS_NEW,
@@ -86,7 +87,8 @@ typedef struct conc_process_how {
   const conc_wire *args;   /* ... and then */
   const conc_wire *server; /* the same for a fork server; NULL: spawn */
   conc_handle err;         /* its standard error, or CONC_NO_HANDLE: ours */
-  bool quiet; /* what it writes goes nowhere, and it shares no memory */
+  bool quiet;    /* what it writes goes nowhere, and it shares no memory */
+  bool outlives; /* this process, if that is killed */
 } conc_process_how;
 
 /*

@@ -34,13 +34,14 @@ typedef struct conc_sys_spawn_conf {
   size_t ninherit;            /* ... and its standard ones, and no others */
   conc_handle err; /* instead of our standard error, or CONC_NO_HANDLE */
   bool quiet;      /* what it writes goes nowhere, but to 'err' */
+  bool outlives;   /* it is not killed with us; not on Windows */
 } conc_sys_spawn_conf;
 
 /*
  * Start a program.  Its standard input is empty; it is in a process group of
  * its own, so that the terminal's signals pass it by; no signal is blocked or
- * ignored there.  Where the system has it, it is killed when the thread that
- * called ends, if that is our main thread.
+ * ignored there.  Where the system has it, and unless it outlives us, it is killed
+ * when the thread that called ends, if that is our main thread.
  *
  * APR_SUCCESS: the program runs, and *pid is to be reaped.  Otherwise why it
  * does not: APR_ENOENT, APR_EACCES, APR_ENOMEM, APR_EAGAIN ...
@@ -52,6 +53,12 @@ apr_status_t conc_sys_spawn(uint64_t *pid, const conc_sys_spawn_conf *conf);
  * live, and will the system kill this one when it ends?
  */
 bool conc_sys_dies_with(uint64_t parent);
+
+/*
+ * The process 'parent', which started this one, is ending: wait until it has
+ * ended, and all that it held is let go.
+ */
+void conc_sys_outlive(uint64_t parent);
 
 typedef enum { CONC_INTERRUPT, CONC_TERMINATE, CONC_KILL } conc_sys_signal;
 

@@ -84,6 +84,9 @@ apr_status_t conc_sys_named_remove(const char *name, uint64_t id);
 /* A creator's handle is no longer needed: the name is gone. */
 void conc_sys_named_forget(intptr_t handle);
 
+/* Can a name outlive its owner, so that somebody has to sweep? */
+bool conc_sys_named_lingers(void);
+
 /* Remove the owned blocks of all processes that are dead, if it can be done. */
 void conc_sys_named_sweep(void);
 

@@ -127,10 +127,58 @@ static void remove_left_over(const char *name) {
   close(fd);
 }
 
-apr_status_t conc_sys_named_new(conc_named *n, const char *name, size_t size,
-                                bool owned) {
-  if (size > SIZE_MAX / 4)
-    return APR_ENOSPC;
+/*
+ * Where files can get their name last, nobody finds one that is not ready, and
+ * a creator that is killed meanwhile leaves none.
+ */
+#if defined __linux__ && defined O_TMPFILE
+
+static int open_nameless(void) {
+  return conc_unix_lift(open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+}
+
+static int give_name(int fd, const char *name) {
+  char from[40], to[sizeof "/dev/shm/" + CONC_NAME_MOST];
+  (void)snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
+  (void)snprintf(to, sizeof to, "/dev/shm/%s", name);
+  int st = linkat(AT_FDCWD, from, AT_FDCWD, to, AT_SYMLINK_FOLLOW);
+  return st == 0 ? 0 : errno;
+}
+
+#else
+
+static int open_nameless(void) { return -1; }
+
+static int give_name(int fd, const char *name) {
+  (void)fd, (void)name;
+  return ENOENT;
+}
+
+#endif
+
+/* Is it in use?  One that is left over is removed. */
+static bool taken(const char *name) {
+  remove_left_over(name);
+  int fd = open_name(name, O_RDONLY);
+  if (fd >= 0)
+    close(fd);
+  return fd >= 0 || errno != ENOENT;
+}
+
+static apr_status_t new_named_last(conc_named *n, int fd, const char *name,
+                                   const trailer *t) {
+  if (taken(name))
+    return APR_EEXIST;
+  if (t->owned)
+    (void)flock(fd, LOCK_EX);
+  apr_status_t st = fill(n, fd, t->size, t->owned);
+  if (st == APR_SUCCESS && (st = give_name(fd, name)) != APR_SUCCESS)
+    conc_sys_named_unmap(n);
+  return st;
+}
+
+static apr_status_t new_named_first(conc_named *n, const char *name,
+                                    size_t size, bool owned) {
   int fd = open_name(name, O_RDWR | O_CREAT | O_EXCL);
   if (fd < 0 && errno == EEXIST) {
     remove_left_over(name);
@@ -148,6 +196,23 @@ apr_status_t conc_sys_named_new(conc_named *n, const char *name, size_t size,
   else
     close(fd);
   return st;
+}
+
+apr_status_t conc_sys_named_new(conc_named *n, const char *name, size_t size,
+                                bool owned) {
+  const trailer t = {.size = size, .owned = owned};
+  if (size > SIZE_MAX / 4)
+    return APR_ENOSPC;
+  int fd = open_nameless();
+  if (fd < 0)
+    return new_named_first(n, name, size, owned);
+  apr_status_t st = new_named_last(n, fd, name, &t);
+  if (st == APR_SUCCESS && owned)
+    n->map.handle = fd;
+  else
+    close(fd);
+  return st == ENOENT ? new_named_first(n, name, size, owned) /* no /proc */
+                      : st;
 }
 
 /* ---- Finding ---- */
@@ -189,6 +254,14 @@ apr_status_t conc_sys_named_remove(const char *name, uint64_t id) {
 void conc_sys_named_forget(intptr_t handle) { (void)close((int)handle); }
 
 /* Other systems do not list what there is. */
+bool conc_sys_named_lingers(void) {
+#ifdef __linux__
+  return true;
+#else
+  return false;
+#endif
+}
+
 void conc_sys_named_sweep(void) {
 #ifdef __linux__
   DIR *dir = opendir("/dev/shm");

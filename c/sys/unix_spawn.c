@@ -23,6 +23,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/prctl.h>
@@ -193,7 +194,7 @@ static apr_status_t launch(struct plan *p, uint64_t *pid) {
 }
 
 apr_status_t conc_sys_spawn(uint64_t *pid, const conc_sys_spawn_conf *conf) {
-  struct plan p = {.conf = conf, .bound = in_main_thread()};
+  struct plan p = {.conf = conf, .bound = !conf->outlives && in_main_thread()};
   apr_status_t st = APR_ENOMEM;
   p.inherit = sorted(conf);
   if (p.inherit != NULL) {
@@ -222,6 +223,14 @@ bool conc_sys_dies_with(uint64_t parent) {
 }
 
 /* ---- Ends ---- */
+
+/* The kernel gives an orphan another parent after it has closed the files of the
+   old one.  Five seconds, in case it never does. */
+void conc_sys_outlive(uint64_t parent) {
+  const struct timespec pause = {.tv_nsec = 1000000};
+  for (int i = 0; i < 5000 && (uint64_t)getppid() == parent; i++)
+    (void)nanosleep(&pause, NULL);
+}
 
 apr_status_t conc_sys_kill(uint64_t pid, conc_sys_signal s) {
   static const int numbers[] = {SIGINT, SIGTERM, SIGKILL};

@@ -224,4 +224,6 @@ void conc_sys_named_forget(intptr_t handle) {
 }
 
 /* The system does that. */
+bool conc_sys_named_lingers(void) { return false; }
+
 void conc_sys_named_sweep(void) {}

@@ -215,6 +215,9 @@ bool conc_sys_dies_with(uint64_t parent) {
   return false;
 }
 
+/* Nothing there depends on it. */
+void conc_sys_outlive(uint64_t parent) { (void)parent; }
+
 /* One that does not listen is ended by an interrupt, as by its default. */
 apr_status_t conc_sys_kill(uint64_t pid, conc_sys_signal s) {
   static const UINT numbers[] = {SIGINT, SIGTERM, 9};

@@ -113,6 +113,20 @@ function interpreter.find()
   return path
 end
 
+-- Where there is none, it is looked for once.
+local hopeless = false
+
+--- Who sweeps after this process: the interpreter, and what it runs; or nil.
+function interpreter.sweeper()
+  if hopeless then return nil end
+  local ok, program = pcall(interpreter.find)
+  if ok then
+    return program, ([[local c=%%d assert(package.loadlib(%q,'luaopen_conc_child'))(c,%d)]])
+      :format(library(), core.current_process():pid())
+  end
+  hopeless = type(program) == "string" and program:find "^no Lua" ~= nil
+end
+
 --- Use this one from now on.
 function interpreter.set(path)
   arguments.type(1, "set_executable", "path", "string", path)

@@ -183,12 +183,15 @@ static int run_child(lua_State *L) {
   return 0;
 }
 
-/* (channel [, probing]) */
+/* (channel [, true | parent's pid]): run, say hello, or sweep after it */
 LC_EXPORT int luaopen_conc_child(lua_State *L) {
   luaL_checkversion(L);
   conc_sys_pin();
   if (!lua_toboolean(L, 2))
     return run_child(L);
-  conc_child_hello(check_channel(L));
+  if (lua_isinteger(L, 2))
+    conc_child_sweep(check_channel(L), (uint64_t)lua_tointeger(L, 2));
+  else
+    conc_child_hello(check_channel(L));
   return 0;
 }

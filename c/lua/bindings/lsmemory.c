@@ -20,7 +20,9 @@ bytes from 0. It may be sent to other processes, and is the same block there.
 
 #include "core/cells.h"
 #include "ipc/sname.h"
+#include "ipc/sweeper.h"
 #include "lua/bindings/lcell.h"
+#include "lua/bindings/lprocess.h"
 #include "lua/types.h"
 
 static conc_smemory *check(lua_State *L, int most) {
@@ -55,6 +57,8 @@ static const char *opt_name(lua_State *L, int arg) {
     lc_argerror(L, arg, "name", "1 to %d bytes expected", CONC_NAME_MOST);
   if (strlen(name) != len || strchr(name, '/') != NULL)
     lc_argerror(L, arg, "name", "must not contain zeros or slashes");
+  if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    lc_argerror(L, arg, "name", "must not be that of a folder");
   return name;
 }
 
@@ -64,6 +68,39 @@ static conc_smemory_conf check_conf(lua_State *L, const char *name) {
   conf.owned = lc_optboolean(L, 4, "track", true);
   conf.family = lc_get(L)->root;
   return conf;
+}
+
+/* (brood, parker): start the sweeper that conc.interpreter tells. */
+static int start_sweeper(lua_State *L) {
+  lua_getglobal(L, "require");
+  lua_pushliteral(L, "conc.interpreter");
+  lua_call(L, 1, 1);
+  lua_getfield(L, -1, "sweeper");
+  lua_call(L, 0, 2);
+  const conc_process_how how = {.program = lua_tostring(L, -2),
+                                .code = lua_tostring(L, -1),
+                                .name = "conc sweeper",
+                                .err = CONC_NO_HANDLE,
+                                .quiet = true,
+                                .outlives = true};
+  if (how.program != NULL)
+    (void)conc_sweeper_start(lua_touserdata(L, 1), &how, lua_touserdata(L, 2));
+  return 0;
+}
+
+/*
+ * Who removes the name if this process is killed.  Without one, which may be for
+ * want of an interpreter, or of processes, the next program does it.
+ */
+static void want_sweeper(lua_State *L) {
+  conc_brood *b = lc_brood(L);
+  if (!conc_sweeper_wanted(b))
+    return;
+  lua_pushcfunction(L, start_sweeper);
+  lua_pushlightuserdata(L, b);
+  lua_pushlightuserdata(L, lc_self(L));
+  if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+    lua_pop(L, 1);
 }
 
 /***
@@ -89,6 +126,8 @@ int lc_smemory(lua_State *L) {
     conf = check_conf(L, name);
   else if (name == NULL)
     lc_argerror(L, 1, "name", "string expected, since nothing is created");
+  if (conf.owned)
+    want_sweeper(L);
   lc_box *box = lc_newbox(L, &conc_smemory_class.cls);
   apr_status_t st =
     create ? conc_smemory_new(&m, &conf) : conc_smemory_attach(&m, name);
