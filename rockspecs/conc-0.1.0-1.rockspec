@@ -168,6 +168,7 @@ local common = {
   "c/lua/module.c",
   "c/lua/names.c",
   "c/lua/pack.c",
+  "c/lua/piece.c",
   "c/lua/post.c",
   "c/lua/priority.c",
   "c/lua/reader.c",

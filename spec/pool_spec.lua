@@ -147,6 +147,23 @@ for _, kind in ipairs {"Pool", "ThreadPool"} do
       r:wait()
     end)
 
+    it("says nothing of what terminate has ended", function()
+      local out = helper.child(([[
+        local p = require "conc.multiprocessing".%s(1)
+        local gate = require "conc.multiprocessing".Event()
+        local r = p:apply_async(function(g) g:wait() end, {gate})
+        p:apply_async(print)
+        while not r.futures[1]:running() do require "conc".sleep(0.001) end
+        p:terminate()
+        gate:set()
+        p:join()
+        r = nil
+        collectgarbage()
+        collectgarbage()
+      ]]):format(kind))
+      assert.same({}, out)
+    end)
+
     it("calls an initializer in each worker, and replaces workers", function()
       local p <close> = Pool {
         processes = 1,

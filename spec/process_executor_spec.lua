@@ -464,6 +464,90 @@ describe("A worker process that dies", function()
     assert.is_true(conc.Error.is(err, "WorkerDied"))
   end)
 
+  -- What map gives: the results, and who died at which positions.
+  local function collect(it, n)
+    local results, dead = {}, {}
+    for position = 1, n do
+      local ok, i, r = pcall(it)
+      if ok then
+        assert.is_nil(results[i])
+        results[i] = r
+      else
+        assert.equal("WorkerDied", i.class)
+        dead[#dead + 1] = position
+      end
+    end
+    assert.is_nil(it())
+    return results, dead
+  end
+
+  local function numbers(n)
+    local list = {}
+    for i = 1, n do list[i] = i end
+    return list
+  end
+
+  it("fails one item of a map only, whatever travels with that", function()
+    local calls = multiprocessing.Array("i", 200)
+    local function work(x)
+      calls:add(x, 1)
+      if x == 1 or x == 77 or x == 78 or x == 200 then die() end
+      return -x
+    end
+    local ex <close> = Executor(2)
+    for _, options in ipairs {{chunksize = 100}, {chunksize = 200}, {}, {buffersize = 20}} do
+      local results, dead = collect(ex:map(work, numbers(200), options), 200)
+      assert.same({1, 77, 78, 200}, dead)
+      for _, i in ipairs(dead) do
+        assert.is_nil(results[i])
+        results[i] = -i
+      end
+      for i = 1, 200 do assert.equal(-i, results[i]) end
+    end
+    local results, dead = collect(ex:map(work, numbers(200), {chunksize = 50, unordered = true}), 200)
+    assert.equal(4, #dead)
+    assert.equal(-199, results[199])
+    for i = 1, 200 do assert.is_true(calls[i] >= 5) end
+  end)
+
+  it("does items again at most when they were done a moment before", function()
+    local calls = multiprocessing.Array("i", 40)
+    local function work(x)
+      calls:add(x, 1)
+      if x == 30 then die() end
+      local long = require "conc".time() + 0.003
+      while require "conc".time() < long do end -- luacheck: ignore
+      return x, x + 1
+    end
+    local ex <close> = Executor(1)
+    local results, dead = collect(ex:map(work, numbers(40), {chunksize = 40}), 40)
+    assert.same({30}, dead)
+    assert.equal(29, results[29])
+    for i = 1, 40 do assert.equal(1, calls[i]) end
+  end)
+
+  it("ends a map that is left or terminated while items are done again", function()
+    for i = 1, 10 do
+      local ex = Executor(2)
+      local it = ex:map(function(x)
+        if x % 10 == 0 then die() end
+        return x
+      end, numbers(100), {chunksize = 50})
+      for _ = 1, i do pcall(it) end
+      if i % 2 == 0 then ex:kill_workers() end
+      local ended = 0
+      while i % 2 == 0 do
+        local ok, k = pcall(it)
+        if ok and k == nil then break end
+        ended = ended + 1
+      end
+      assert.equal(i % 2 == 0 and 100 - i or 0, ended)
+      it = nil -- luacheck: ignore 311
+      collectgarbage()
+      ex:shutdown {cancel_futures = true}
+    end
+  end)
+
   it("breaks the executor when on_death is 'break'", function()
     local gate, began = gates()
     local ex <close> = Executor {max_workers = 2, on_death = "break"}

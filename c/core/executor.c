@@ -40,6 +40,7 @@ struct conc_pool {
   conc_word broken; /* [a] 1: 'why' is there */
   conc_word pace;   /* [a] a conc_pool_pace, which only rises */
   conc_msg why;     /* [c] once broken */
+  bool told;        /* [c] once broken: nobody need look at errors of it */
   conc_word lock;
   size_t started;               /* [l] workers ever started, for names */
   conc_worker *first;           /* [l] the living */
@@ -564,6 +565,7 @@ static void fail_one(conc_pool *p, conc_future *f, conc_msg *why) {
     if (conc_msg_copy(&copy, why) != APR_SUCCESS)
       copy = (conc_msg){0};
     count_failed(p);
+    f->quiet = f->quiet || (why == &p->why && p->told);
     conc_future_finish(f, CONC_FUTURE_FAILED, &copy);
     conc_msg_fini(&task);
     atomic_fetch_add(&p->husks, 1);
@@ -579,12 +581,14 @@ void conc_pool_fail_queued(conc_pool *p, conc_msg *why) {
   conc_msg_fini(why);
 }
 
-bool conc_pool_break(conc_pool *p, conc_msg *why) {
+bool conc_pool_break(conc_pool *p, conc_msg *why, bool told) {
   conc_future *f;
   conc_mutex_lock(&p->lock);
   bool first = p->why.size == 0;
-  if (first)
+  if (first) {
     p->why = conc_msg_take(why);
+    p->told = told;
+  }
   conc_mutex_unlock(&p->lock);
   conc_msg_fini(why);
   if (first)
@@ -604,6 +608,10 @@ void conc_pool_hurry(conc_pool *p, conc_pool_pace pace) {
   for (conc_worker *w = p->first; w != NULL; w = w->next)
     p->conf.interrupt(w);
   conc_mutex_unlock(&p->lock);
+}
+
+bool conc_pool_told(const conc_pool *p) {
+  return atomic_load(&p->broken) != 0 && p->told;
 }
 
 conc_pool_pace conc_pool_hurried(const conc_pool *p) {

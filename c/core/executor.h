@@ -174,8 +174,11 @@ void conc_pool_unstick(conc_pool *p);
 /* ---- The end ---- */
 
 /* A worker cannot do its init: fail all work, now and later.  'why' (error
-   value, traceback) is taken.  False: the pool was broken before. */
-bool conc_pool_break(conc_pool *p, conc_msg *why);
+   value, traceback) is taken.  'told': somebody asked for this or hears of it, so
+   nobody need look at the errors of the work.  False: the pool was broken
+   before. */
+bool conc_pool_break(conc_pool *p, conc_msg *why, bool told);
+bool conc_pool_told(const conc_pool *p);
 /* The 'why' of a broken pool, or NULL. */
 conc_msg *conc_pool_why(conc_pool *p);
 

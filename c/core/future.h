@@ -61,8 +61,8 @@ struct conc_future {
   conc_obj obj;
   conc_word word;    /* [a] the state and some bits, see future.c */
   uint8_t place;     /* [c] in its row, from 1; 0: it is alone */
-  uint8_t kind;      /* [c] what the task is, to the layer above */
-  bool quiet;        /* [c] nobody need look at its error */
+  uint8_t kind;      /* [o] what the task is, to the layer above */
+  bool quiet;        /* [o] nobody need look at its error */
   bool bounded;      /* [c] its home counts what is pending */
   conc_msg msg;      /* [o] the task; values; error value and traceback */
   conc_link *links;  /* [s] a ring; the first */

@@ -28,6 +28,9 @@
 typedef struct conc_lane_rings {
   conc_ring tasks;
   conc_ring results;
+  _Atomic uint64_t at; /* which item of a task of many the process is at, from
+                          1, and in the upper half how many there are; 0: it
+                          has none */
 } conc_lane_rings;
 
 enum { CONC_LANE_PLACES = 32 };
@@ -49,10 +52,12 @@ enum { CONC_LANE_FEW = 5 };
 
 /* What everything begins with that comes along a lane. */
 typedef struct conc_lane_head {
-  int64_t ns;    /* of a result: how long the task took */
-  uint8_t slot;  /* which of the keeper's tasks; of a BLOB: its place */
-  bool wire;     /* the rest is as in wire.h; else the bytes of a message */
-  uint8_t nrefs; /* ... and so many references: the blobs at these places */
+  int64_t ns;        /* of a result: how long the task took */
+  uint32_t from, to; /* of a task: which items of many, counted from 0; 0, 0:
+                        all.  Of a PART: those it is of */
+  uint8_t slot;      /* which of the keeper's tasks; of a BLOB: its place */
+  bool wire;         /* the rest is as in wire.h; else the bytes of a message */
+  uint8_t nrefs;     /* ... and so many references: the blobs at these places */
   uint8_t places[CONC_LANE_FEW];
 } conc_lane_head;
 
@@ -63,6 +68,7 @@ enum {
   CONC_LANE_BLOB,        /* among tasks: see above */
   CONC_LANE_READY,       /* the first result */
   CONC_LANE_BROKEN,      /* the initializer has failed: why */
+  CONC_LANE_PART,        /* a result of some items; more will come */
   CONC_LANE_ENDED = 0xc0 /* results: and the state of the future */
 };
 

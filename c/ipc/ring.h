@@ -118,7 +118,7 @@ typedef struct conc_taken {
   conc_ref *place; /* as in conc_item; conc_taken_fini */
   size_t size;
   uint8_t tag;
-  _Alignas(8) unsigned char head[16]; /* zeros behind 'size' */
+  _Alignas(8) unsigned char head[24]; /* zeros behind 'size' */
 } conc_taken;
 
 /*

@@ -33,6 +33,9 @@ static unsigned put_in_slot(lc_keeper *k, conc_future *f) {
 static conc_future *take_from_slot(lc_keeper *k, unsigned slot) {
   conc_future *f = k->slots[slot];
   k->slots[slot] = NULL;
+  if (k->pieces[slot] != NULL)
+    conc_release(&k->pieces[slot]->obj);
+  k->pieces[slot] = NULL;
   k->n--;
   count(k);
   if (k->n == 0 && k->alarm != NULL) {
@@ -43,8 +46,34 @@ static conc_future *take_from_slot(lc_keeper *k, unsigned slot) {
   return f;
 }
 
+lc_piece *lc_keeper_piece(lc_keeper *k, unsigned slot) {
+  if (k->pieces[slot] == NULL)
+    (void)lc_piece_new(&k->pieces[slot]);
+  return k->pieces[slot];
+}
+
+/* There were results before this one: all of them are *result. */
+static apr_status_t put_together(conc_future *f, lc_piece *p,
+                                 conc_msg *result) {
+  apr_status_t st =
+    result->size == 0 ? APR_SUCCESS : lc_piece_add(p, result, 0);
+  if (st != APR_SUCCESS)
+    return st;
+  conc_retain(&p->obj);
+  lc_piece_result(result, p);
+  f->kind = LC_TASK_PIECES;
+  return APR_SUCCESS;
+}
+
 void lc_keeper_finish(lc_keeper *k, unsigned slot, conc_future_state how,
                       conc_msg *result) {
+  lc_piece *p = k->pieces[slot];
+  if (p != NULL && how == CONC_FUTURE_FINISHED &&
+      put_together(k->slots[slot], p, result) != APR_SUCCESS) {
+    conc_msg_fini(result);
+    lc_pack_status(k->L, APR_ENOMEM, result);
+    how = CONC_FUTURE_FAILED;
+  }
   conc_future *f = take_from_slot(k, slot);
   conc_msg task = conc_msg_take(&f->msg);
   conc_worker_ended(k->w, how);
@@ -107,7 +136,12 @@ static apr_status_t set_timeout(lc_keeper *k, conc_future *f, double seconds) {
 static apr_status_t send_task(lc_keeper *k, unsigned slot) {
   conc_future *f = k->slots[slot];
   conc_lane_head head = {.slot = (uint8_t)slot};
-  uint8_t tag = f->kind == LC_TASK_OPTIONS ? LC_TASK_CALL : f->kind;
+  uint8_t tag = f->kind == LC_TASK_OPTIONS ? LC_TASK_CALL
+                : f->kind == LC_TASK_RANGE ? LC_TASK_CHUNK
+                                           : f->kind;
+  const lc_items range = lc_range_of(f);
+  head.from = range.from;
+  head.to = range.to;
   const conc_lane_load load = {.parts = lc_post_parts(f), .tag = tag};
   return conc_lane_give(k->lane, &head, &load, k->S->self);
 }
@@ -260,6 +294,22 @@ static void begin(lc_keeper *k, const conc_item *item) {
   conc_pool_hurry(k->p, CONC_HASTE);
 }
 
+/* Some of the items of a task are done. */
+static void take_part(lc_keeper *k, const conc_item *item) {
+  const conc_lane_head *head = conc_lane_head_of(item);
+  conc_msg m = {0};
+  if (head->slot >= KEEPER_SLOTS || k->slots[head->slot] == NULL)
+    return;
+  lc_piece *p = lc_keeper_piece(k, head->slot);
+  uint32_t from = lc_range_of(k->slots[head->slot]).from;
+  if (p != NULL && head->from == from + p->done && head->to > head->from &&
+      conc_lane_decode(k->lane, &m, item) == APR_SUCCESS &&
+      lc_piece_add(p, &m, head->to - head->from) == APR_SUCCESS)
+    return;
+  conc_msg_fini(&m);
+  (void)conc_process_signal(k->process, CONC_KILL); /* they are done again */
+}
+
 void lc_keeper_deliver(lc_keeper *k, const conc_item *item) {
   conc_msg m;
   if (item->tag == CONC_LANE_READY || item->tag == CONC_LANE_BROKEN) {
@@ -267,6 +317,8 @@ void lc_keeper_deliver(lc_keeper *k, const conc_item *item) {
     return;
   }
   const conc_lane_head *head = conc_lane_head_of(item);
+  if (item->tag == CONC_LANE_PART && head != NULL)
+    take_part(k, item);
   if (item->tag < CONC_LANE_ENDED || head == NULL)
     return;
   if (head->slot >= KEEPER_SLOTS || k->slots[head->slot] == NULL)
@@ -282,24 +334,35 @@ void lc_keeper_deliver(lc_keeper *k, const conc_item *item) {
     lc_keeper_fail(k, slot, "Error", "the result of the task is corrupt");
 }
 
-/* Wait for results, and take all that are there. */
+/* Take the item and all that are there; true: some task has ended. */
+static bool take_results(lc_keeper *k, conc_item *item) {
+  conc_ring *r = &conc_lane_at(k->lane)->results;
+  bool ended = false;
+  do {
+    ended = ended || item->tag != CONC_LANE_PART;
+    lc_keeper_deliver(k, item);
+    conc_item_fini(item);
+  } while (conc_ring_pop(r, item, k->S->self, CONC_NOW) == APR_SUCCESS);
+  return ended;
+}
+
+/* Wait until some task has ended. */
 static apr_status_t collect(lc_keeper *k) {
   conc_ring *r = &conc_lane_at(k->lane)->results;
   conc_item item;
   conc_time until = k->n > 1 ? conc_sys_now() + STALL : CONC_FOREVER;
-  apr_status_t st = conc_ring_pop(r, &item, lc_idle(k->S), until);
-  if (APR_STATUS_IS_TIMEUP(st)) {
-    lc_keeper_take_back(k);
-    k->window = 1;
-    return APR_SUCCESS;
+  for (;;) {
+    apr_status_t st = conc_ring_pop(r, &item, lc_idle(k->S), until);
+    if (APR_STATUS_IS_TIMEUP(st)) {
+      lc_keeper_take_back(k);
+      k->window = 1;
+      return APR_SUCCESS;
+    }
+    if (st != APR_SUCCESS)
+      return st;
+    if (take_results(k, &item))
+      return APR_SUCCESS;
   }
-  if (st != APR_SUCCESS)
-    return st;
-  do {
-    lc_keeper_deliver(k, &item);
-    conc_item_fini(&item);
-  } while (conc_ring_pop(r, &item, k->S->self, CONC_NOW) == APR_SUCCESS);
-  return APR_SUCCESS;
 }
 
 /* ---- The loop ---- */
@@ -360,6 +423,17 @@ static void work(lc_keeper *k) {
   }
 }
 
+/* Nobody does what this or another keeper gave back after the end had begun. */
+static void drop_queued(lc_keeper *k) {
+  conc_msg *why = conc_pool_why(k->p), copy = {0};
+  if (why == NULL) {
+    conc_pool_shutdown(k->p, true);
+    return;
+  }
+  (void)conc_msg_copy(&copy, why);
+  conc_pool_fail_queued(k->p, &copy);
+}
+
 void lc_keeper_work(conc_worker *w, void *prepared) {
   static const unsigned char nomem[] = "\x11\xa0\x60\x71not enough memory";
   conc_thread *t = w->thread;
@@ -383,6 +457,8 @@ void lc_keeper_work(conc_worker *w, void *prepared) {
     lc_keeper_abort(&k);
   else if (k.lane != NULL)
     lc_keeper_dismiss(&k);
+  if (lc_keeper_hurried(&k))
+    drop_queued(&k);
   lc_worker_close(L);
 }
 

@@ -22,6 +22,7 @@
 #include "core/executor.h"
 #include "ipc/lane.h"
 #include "lua/lc.h"
+#include "lua/piece.h"
 
 enum { KEEPER_SLOTS = 64 };
 
@@ -36,6 +37,7 @@ typedef struct lc_keeper {
   conc_process *process;            /* a reference */
   conc_alarm *alarm;                /* of the task with a timeout, or NULL */
   conc_future *slots[KEEPER_SLOTS]; /* in flight, a reference each; or NULL */
+  lc_piece *pieces[KEEPER_SLOTS];   /* what they have done, or NULL */
   uint32_t n;                       /* in flight */
   uint32_t hint;                    /* where to look for an empty slot */
   uint32_t window;                  /* how many may be */
@@ -63,6 +65,8 @@ void lc_keeper_fail(lc_keeper *k, unsigned slot, const char *cls,
 void lc_keeper_return(lc_keeper *k, unsigned slot);
 /* Take all tasks out of the lane and give them back. */
 void lc_keeper_take_back(lc_keeper *k);
+/* What the task in the slot has done, a new one if need be; or NULL. */
+lc_piece *lc_keeper_piece(lc_keeper *k, unsigned slot);
 /* A result, or word of the process. */
 void lc_keeper_deliver(lc_keeper *k, const conc_item *item);
 

@@ -10,6 +10,7 @@
 #include "lua/failure.h"
 #include "lua/post.h"
 #include "lua/state.h"
+#include "lua/task.h"
 #include "lua/worker.h"
 #include "sys/apr.h"
 #include "wait/lot.h"
@@ -179,6 +180,8 @@ void lc_keeper_abort(lc_keeper *k) {
     copy = (conc_msg){0};
     if (why != NULL)
       (void)conc_msg_copy(&copy, why);
+    if (conc_pool_told(k->p))
+      k->slots[i]->quiet = true;
     lc_keeper_finish(
       k, i, why == NULL ? CONC_FUTURE_CANCELLED : CONC_FUTURE_FAILED, &copy);
   }
@@ -235,8 +238,60 @@ static void push_death(lc_keeper *k) {
 
 /* The reason is on the top, and is popped. */
 static void break_pool(lc_keeper *k, const char *text) {
-  (void)lc_break_pool(k->L, k->p, text);
+  (void)lc_break_pool(k->L, k->p, text, false);
   conc_pool_hurry(k->p, CONC_HASTE);
+}
+
+/* A future of one item that has failed so. */
+static apr_status_t lost_item(lc_keeper *k, conc_future **out) {
+  conc_msg why;
+  apr_status_t st = conc_future_new(out);
+  if (st != APR_SUCCESS)
+    return st;
+  (*out)->quiet = true;
+  push_death(k);
+  lua_pushnil(k->L);
+  lc_pack_failure(k->L, -2, &why);
+  lua_pop(k->L, 1);
+  (void)conc_future_start(*out, NULL);
+  (void)conc_future_finish(*out, CONC_FUTURE_FAILED, &why);
+  return APR_SUCCESS;
+}
+
+/* A part of f's task, to be queued; none if the range is empty. */
+static apr_status_t add_range(lc_piece *p, int i, conc_future *f,
+                              lc_items range) {
+  p->counts[i] = range.to - range.from;
+  return p->counts[i] == 0 ? APR_SUCCESS : lc_range_new(&p->more[i], f, range);
+}
+
+/*
+ * A chunk of a map, lost in one of its items: that one fails, the others are
+ * done by other processes; see piece.h.  False: all of them are to fail.
+ */
+static bool salvage(lc_keeper *k, unsigned slot) {
+  enum { AGAIN, LOST, REST };
+  conc_future *f = k->slots[slot];
+  uint64_t at = atomic_load(&conc_lane_at(k->lane)->at);
+  uint32_t item = (uint32_t)at, to = (uint32_t)(at >> 32);
+  if ((f->kind != LC_TASK_CHUNK && f->kind != LC_TASK_RANGE) || at == 0)
+    return false;
+  lc_piece *p = lc_keeper_piece(k, slot);
+  if (p == NULL)
+    return false;
+  uint32_t done = lc_range_of(f).from + p->done;
+  if (item <= done || item > to ||
+      add_range(p, AGAIN, f, (lc_items){done, item - 1}) != APR_SUCCESS ||
+      add_range(p, REST, f, (lc_items){item, to}) != APR_SUCCESS ||
+      lost_item(k, &p->more[LOST]) != APR_SUCCESS)
+    return false;
+  p->counts[LOST] = 1;
+  for (int i = REST; i >= AGAIN; i -= REST - AGAIN)
+    if (p->more[i] != NULL)
+      conc_pool_split(k->w, p->more[i]);
+  conc_msg none = {0};
+  lc_keeper_finish(k, slot, CONC_FUTURE_FINISHED, &none);
+  return true;
 }
 
 /* The task in the slot was lost with its process. */
@@ -247,7 +302,8 @@ static void judge(lc_keeper *k, unsigned slot) {
     lc_keeper_return(k, slot); /* which ends it */
   } else if (lc_post_retry(f)) {
     lc_keeper_return(k, slot);
-  } else if (!k->conf->on_death) {
+  } else if (!k->conf->on_death &&
+             (lc_keeper_hurried(k) || !salvage(k, slot))) {
     push_death(k);
     lua_pushnil(k->L);
     lc_pack_failure(k->L, -2, &why);

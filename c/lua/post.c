@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "core/blob.h"
+#include "lua/piece.h"
 #include "lua/task.h"
 #include "lua/wire.h"
 
@@ -36,23 +37,19 @@ void lc_pack_post(lua_State *L, lc_packing *what, conc_msg *m) {
   lc_wire_fail(L, st, culprit, what->name);
 }
 
-/* The bytes of *m, the name, the options; then the references. */
-static apr_status_t append(conc_msg *m, const lc_post *post, const char *name) {
-  size_t size = m->size + post->len + sizeof *post;
+apr_status_t lc_post_append(conc_msg *m, const void *data, size_t more) {
+  size_t size = m->size + more;
   size_t at = conc_msg_refs_at(size), refs = m->nrefs * sizeof(conc_obj *);
-  unsigned char *block = conc_alloc(at + refs), *p = block;
-  if (block == NULL)
+  unsigned char *p = conc_alloc(at + refs);
+  if (p == NULL)
     return APR_ENOMEM;
   memcpy(p, conc_msg_data(m), m->size);
-  p += m->size;
-  if (post->len > 0)
-    memcpy(p, name, post->len);
-  memcpy(p + post->len, post, sizeof *post);
+  memcpy(p + m->size, data, more);
   if (refs > 0)
-    memcpy(block + at, conc_msg_refs(m), refs);
+    memcpy(p + at, conc_msg_refs(m), refs);
   if (m->heap)
     conc_free(m->u.data);
-  conc_msg_adopt(m, block, size, m->nrefs);
+  conc_msg_adopt(m, p, size, m->nrefs);
   return APR_SUCCESS;
 }
 
@@ -60,7 +57,8 @@ void lc_pack_options(lua_State *L, lc_packing *what, const lc_post *post,
                      const char *name, conc_future *f) {
   conc_msg m;
   lc_pack_post(L, what, &m);
-  if (append(&m, post, name) != APR_SUCCESS) {
+  if ((post->len > 0 && lc_post_append(&m, name, post->len) != APR_SUCCESS) ||
+      lc_post_append(&m, post, sizeof *post) != APR_SUCCESS) {
     conc_msg_fini(&m);
     lc_fail(L, APR_ENOMEM);
   }
@@ -99,6 +97,8 @@ conc_wire_parts lc_post_parts(conc_future *f) {
   conc_wire_parts parts = conc_wire_parts_of(&f->msg);
   if (f->kind == LC_TASK_OPTIONS)
     parts.size -= sizeof(lc_post) + lc_post_of(f, &name).len;
+  else if (f->kind == LC_TASK_RANGE)
+    parts.size -= sizeof(lc_items);
   return parts;
 }
 

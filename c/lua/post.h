@@ -28,6 +28,9 @@ void lc_pack_post(lua_State *L, lc_packing *what, conc_msg *m);
 void lc_pack_options(lua_State *L, lc_packing *what, const lc_post *post,
                      const char *name, conc_future *f);
 
+/* Put so many bytes behind those of *m.  APR_ENOMEM: it is as it was. */
+apr_status_t lc_post_append(conc_msg *m, const void *data, size_t more);
+
 /* The options of f's task; *name is in f, of post.len bytes. */
 lc_post lc_post_of(conc_future *f, const char **name);
 /* It may lose its process once less; false: it may not. */

@@ -24,6 +24,7 @@ struct lc_state {
   lc_interrupt interrupt;   /* how other threads reach this one */
   struct lc_task *task;     /* the innermost that runs here, see task.h */
   conc_worker *pooled;      /* of which executor this is a worker, or NULL */
+  struct lc_stream *stream; /* of the chunk that a worker process does */
   uintptr_t base;           /* where its C stack begins, about */
   conc_inbox *inbox;        /* see callback.h; NULL: not yet */
   size_t listed;            /* futures that callbacks wait for */

@@ -13,7 +13,9 @@
 enum {
   LC_TASK_CALL,    /* a function and its arguments */
   LC_TASK_OPTIONS, /* timeout or nil, name or nil, then the same */
-  LC_TASK_CHUNK    /* a piece of a map, see lmap.c */
+  LC_TASK_CHUNK,   /* a piece of a map, see lmap.h */
+  LC_TASK_RANGE,   /* some items of such a piece, see piece.h */
+  LC_TASK_PIECES   /* what such a piece was done in */
 };
 
 /* One that runs, on the C stack.  [o] of the thread that runs it */

@@ -26,10 +26,10 @@ enum { LC_MOST_PENDING = 1000000000 };
 
 /*
  * The error on the top (which is popped) has broken the pool: it becomes the
- * cause of a BrokenThreadPool or BrokenProcessPool with that text.  False: it
- * was broken before.
+ * cause of a BrokenThreadPool or BrokenProcessPool with that text.  'told' as
+ * in conc_pool_break.  False: it was broken before.
  */
-bool lc_break_pool(lua_State *L, conc_pool *p, const char *text);
+bool lc_break_pool(lua_State *L, conc_pool *p, const char *text, bool told);
 
 /* The error on the top (which is popped) is that of an initializer: break the
    pool, and tell it on stderr. */

@@ -77,16 +77,16 @@ void lc_pack_broken(lua_State *L, const char *cls, const char *text,
   lua_settop(L, err - 1);
 }
 
-bool lc_break_pool(lua_State *L, conc_pool *p, const char *text) {
+bool lc_break_pool(lua_State *L, conc_pool *p, const char *text, bool told) {
   conc_msg why;
   bool processes = conc_pool_conf_of(p)->processes;
   lc_pack_broken(L, processes ? "BrokenProcessPool" : "BrokenThreadPool", text,
                  &why);
-  return conc_pool_break(p, &why);
+  return conc_pool_break(p, &why, told);
 }
 
 void lc_init_failed(lua_State *L, conc_pool *p) {
-  if (lc_break_pool(L, p, "the initializer of a worker failed"))
+  if (lc_break_pool(L, p, "the initializer of a worker failed", true))
     lc_tell("a pool is broken", conc_pool_why(p));
 }
 
@@ -160,7 +160,7 @@ void lc_pool_work(conc_worker *w, void *prepared) {
   if (L == NULL) {
     conc_msg why;
     (void)conc_msg_make(&why, nomem, sizeof nomem - 1, NULL, 0);
-    conc_pool_break(w->pool, &why);
+    conc_pool_break(w->pool, &why, false);
     return;
   }
   char here;

@@ -196,6 +196,36 @@ static void fail_chunk(lua_State *L, conc_future *f, lua_Integer count) {
   lua_settop(L, top);
 }
 
+/* t[base + k] = from[k] for k up to n; 'from' may be nil. */
+static void move_results(lua_State *L, int from, int to, lua_Integer base,
+                         lua_Integer n) {
+  for (lua_Integer k = 1; k <= n && !lua_isnil(L, from); k++) {
+    lua_rawgeti(L, from, k);
+    lua_rawseti(L, to, base + k);
+  }
+}
+
+/* The same of a chunk in pieces, see piece.h. */
+static lua_Integer take_pieces(lua_State *L, map *m, lc_piece *p) {
+  int top = lua_gettop(L), results = top + 1, odd = top + 2;
+  lua_Integer done = 0;
+  luaL_checkstack(L, 12, NULL);
+  lua_newtable(L);
+  lua_newtable(L);
+  for (size_t i = 0; i < p->n; i++) {
+    lc_unpack_copy(L, &p->parts[i]);
+    lua_Integer n = lua_tointeger(L, odd + 3);
+    learn(m, n, lua_tointeger(L, odd + 4));
+    move_results(L, odd + 1, results, done, n);
+    move_results(L, odd + 2, odd, done, n);
+    done += n;
+    lua_settop(L, odd);
+  }
+  lua_replace(L, up(ODD));
+  lua_replace(L, up(RESULTS));
+  return done;
+}
+
 /* Push the results of a chunk that is done, as the current ones, and its parts:
    futures and counts; returns how many items it did. */
 static lua_Integer take_results(lua_State *L, map *m, const lc_chunk *c) {
@@ -206,6 +236,8 @@ static lua_Integer take_results(lua_State *L, map *m, const lc_chunk *c) {
     fail_chunk(L, c->future, c->count);
     return c->count;
   }
+  if (lc_piece_of(c->future) != NULL)
+    return take_pieces(L, m, lc_piece_of(c->future));
   lc_unpack_copy(L, &c->future->msg);
   lua_Integer done = lua_tointeger(L, top + 3);
   learn(m, done, lua_tointeger(L, top + 4));
@@ -230,6 +262,20 @@ static void put_parts(lua_State *L, map *m, int at, lua_Integer base) {
   }
   while (n-- > 0)
     lc_chunks_put(&m->chunks, &parts[n], true);
+}
+
+/* So do the futures of a piece. */
+static void put_more(map *m, lc_piece *p, lua_Integer base) {
+  for (int i = 0; i < LC_PIECE_MORE; i++)
+    base += p->counts[i];
+  for (int i = LC_PIECE_MORE; i-- > 0;) {
+    base -= p->counts[i];
+    if (p->more[i] == NULL)
+      continue;
+    conc_retain(&p->more[i]->obj);
+    lc_chunks_put(&m->chunks, &(lc_chunk){p->more[i], p->counts[i], base},
+                  true);
+  }
 }
 
 /* Wait until the next chunk to give is done; as lc_chunks_await. */
@@ -271,6 +317,8 @@ static bool next_chunk(lua_State *L, map *m) {
     return false; /* closed, or given to somebody else */
   (void)lc_chunks_take(&m->chunks, place); /* nothing raises from here on */
   put_parts(L, m, top + 1, c.base + done);
+  if (lc_piece_of(c.future) != NULL)
+    put_more(m, lc_piece_of(c.future), c.base + done);
   m->base = c.base;
   m->count = done;
   conc_release(&c.future->obj);
@@ -306,8 +354,9 @@ static int next_item(lua_State *L) {
   map *m = lua_touserdata(L, up(MAP));
   m->patience = lua_isnoneornil(L, 1) ? 0 : lc_deadline(L, 1, "timeout");
   lua_settop(L, 0);
-  if (m->k == m->count && !next_chunk(L, m))
-    return 0;
+  while (m->k == m->count) /* of some chunks nothing was done */
+    if (!next_chunk(L, m))
+      return 0;
   lua_settop(L, 0);
   lua_Integer k = ++m->k;
   lua_pushinteger(L, m->base + k);

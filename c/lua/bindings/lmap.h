@@ -19,11 +19,25 @@
  */
 
 #include "lua/bindings/lexecutor.h"
+#include "lua/piece.h"
 
 enum { LC_MAP_STAR = 1, LC_MAP_SPLIT = 2 };
 
 /* About what a chunk should take: ns. */
 enum { LC_MAP_BATCH = 1000000 };
+
+/*
+ * How a chunk that is done for another process gets on: the item that it is at
+ * is told before it begins, as in conc_lane_rings.at, and what was done is sent
+ * when it has taken about a millisecond.  So a death takes little with it.
+ */
+typedef struct lc_stream {
+  const conc_future *task;
+  lc_items range;
+  _Atomic uint64_t *at;
+  /* Send the results of these items, which stay the caller's. */
+  apr_status_t (*send)(struct lc_stream *s, conc_msg *results, lc_items items);
+} lc_stream;
 
 /*
  * Push a new future whose task is the chunk on the stack (function, flags,

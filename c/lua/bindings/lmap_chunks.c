@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "lua/await.h"
+#include "lua/piece.h"
 #include "lua/task.h"
 
 void lc_chunk_abandon(conc_future *f) {
@@ -11,6 +12,10 @@ void lc_chunk_abandon(conc_future *f) {
     return;
   if (conc_future_is(f) != CONC_FUTURE_FINISHED)
     return;
+  lc_piece *p = lc_piece_of(f);
+  for (int i = 0; p != NULL && i < LC_PIECE_MORE; i++)
+    if (p->more[i] != NULL)
+      lc_chunk_abandon(p->more[i]);
   for (uint32_t i = 0; i < f->msg.nrefs; i++) {
     conc_obj *part = conc_msg_refs(&f->msg)[i];
     if (part->cls == &conc_future_class &&

@@ -9,6 +9,18 @@
 
 enum { FN = 2, FLAGS, ITEMS };
 
+/* A chunk that is being done.  Items count from 1. */
+typedef struct chunk {
+  const lc_state *S;
+  lc_stream *stream;      /* where to it is sent, or NULL */
+  int handler;            /* on the stack; results, odd, count, ns follow */
+  lua_Integer k, last;    /* the item that it is at, the last one */
+  lua_Integer begun;      /* items before those in the results */
+  conc_time since;        /* when the first of those began */
+  conc_time looked;       /* at the clock ... */
+  lua_Integer next, step; /* ... to be done after this item, and so many more */
+} chunk;
+
 /* ---- One item ---- */
 
 /* (function, item): call it with what the item holds */
@@ -61,17 +73,18 @@ static void set_values(lua_State *L, int odd, lua_Integer k, int top) {
  * Call for item k; put what it returns where it belongs.  A chunk that is told
  * to stop ends with the item, also if that has caught what it was told.
  */
-static void do_item(lua_State *L, const lc_state *S, int handler,
-                    lua_Integer k) {
-  int results = handler + 1, odd = handler + 2, top = lua_gettop(L);
+static void do_item(lua_State *L, const chunk *c) {
+  lua_Integer k = c->k - c->begun;
+  int handler = c->handler, results = handler + 1, odd = handler + 2,
+      top = lua_gettop(L);
   if ((lua_tointeger(L, FLAGS) & LC_MAP_STAR) != 0)
     lua_pushcfunction(L, call_star);
   lua_pushvalue(L, FN);
-  lua_pushvalue(L, ITEMS + (int)k - 1);
+  lua_pushvalue(L, ITEMS + (int)c->k - 1);
   int status = lua_pcall(L, lua_gettop(L) - top - 1, LUA_MULTRET, handler);
   if (status != LUA_OK && lc_must_end(L))
     lua_error(L);
-  if (S->task->told)
+  if (c->S->task->told)
     lc_end_here(L);
   if (status != LUA_OK)
     set_error(L, odd, k);
@@ -187,33 +200,98 @@ static bool try_results(lua_State *L, int results, conc_msg *m) {
   return lua_pcall(L, n + 1, 0, 0) == LUA_OK;
 }
 
+/* Make *m of what was done since the last time. */
+static void pack_done(lua_State *L, const chunk *c, conc_msg *m) {
+  int results = c->handler + 1, odd = c->handler + 2;
+  lua_pushinteger(L, c->k - c->begun);
+  lua_replace(L, odd + 1);
+  lua_pushinteger(L, conc_sys_now() - c->since);
+  lua_replace(L, odd + 2);
+  if (try_results(L, results, m))
+    return;
+  lua_pop(L, 1); /* the error */
+  weed(L, results, odd, c->k - c->begun);
+  if (!try_results(L, results, m))
+    lua_error(L);
+}
+
+/* ---- Sending what is done ---- */
+
+/* Is it time to?  Looking at the clock costs as much as a small item. */
+static bool is_due(chunk *c) {
+  enum { MOST_STEP = 64, FINE = LC_MAP_BATCH / 16 };
+  if (c->k < c->next)
+    return false;
+  conc_time now = conc_sys_now();
+  c->step = now - c->looked > FINE ? 1
+            : c->step < MOST_STEP  ? 2 * c->step
+                                   : c->step;
+  c->looked = now;
+  c->next = c->k + c->step;
+  return now - c->since > LC_MAP_BATCH;
+}
+
+static void send_done(lua_State *L, chunk *c) {
+  conc_msg m;
+  lc_items items = {(uint32_t)c->begun, (uint32_t)c->k};
+  pack_done(L, c, &m);
+  apr_status_t st = c->stream->send(c->stream, &m, items);
+  conc_msg_fini(&m);
+  if (st == CONC_MISUSE)
+    lc_error(L, "result: holds what cannot leave the process");
+  if (st != APR_SUCCESS)
+    lc_fail(L, st);
+  lua_createtable(L, (int)(c->last - c->k), 0);
+  lua_replace(L, c->handler + 1);
+  lua_pushnil(L);
+  lua_replace(L, c->handler + 2);
+  c->begun = c->k;
+  c->since = c->looked;
+}
+
+/* ---- The whole ---- */
+
+static void begin_chunk(chunk *c, lua_Integer items) {
+  c->last = items;
+  c->since = c->looked = c->S->task->begin;
+  if (c->S->stream == NULL || c->S->stream->task != c->S->task->future)
+    return;
+  c->stream = c->S->stream;
+  if (c->stream->range.to != 0 && c->stream->range.to < items)
+    c->last = c->stream->range.to;
+  if (c->stream->range.from < c->last)
+    c->k = c->begun = c->stream->range.from;
+}
+
+/* An item has been done.  True: the chunk is to end. */
+static bool after_item(lua_State *L, chunk *c, bool *whole) {
+  if (c->stream != NULL && c->k < c->last && is_due(c))
+    send_done(L, c);
+  if (*whole || !is_long(c->S, c->k, c->last))
+    return false;
+  *whole = true;
+  return is_left(c->S) || split(L, c->k + 1, c->last);
+}
+
 void lc_do_chunk(lua_State *L, int n, conc_msg *result) {
-  const lc_state *S = lc_open(L);
-  int handler = lua_gettop(L) + 1, results = handler + 1, odd = handler + 2;
-  lua_Integer count = n - 2, k = 0;
+  chunk c = {.S = lc_open(L), .handler = lua_gettop(L) + 1, .step = 1};
   bool whole = (lua_tointeger(L, FLAGS) & LC_MAP_SPLIT) == 0;
+  begin_chunk(&c, n - 2);
   luaL_checkstack(L, 24, NULL);
   lua_pushcfunction(L, lc_traceback);
-  lua_createtable(L, (int)count, 0);
+  lua_createtable(L, (int)(c.last - c.k), 0);
   lua_pushnil(L);
   lua_pushnil(L); /* how many, how long */
   lua_pushnil(L);
-  while (k < count) {
-    do_item(L, S, handler, ++k);
-    if (whole || !is_long(S, k, count))
-      continue;
-    whole = true;
-    if (is_left(S) || split(L, k + 1, count))
+  while (c.k < c.last) {
+    c.k++;
+    if (c.stream != NULL)
+      atomic_store_explicit(c.stream->at,
+                            (uint64_t)c.last << 32 | (uint64_t)c.k,
+                            memory_order_relaxed); /* read after its end */
+    do_item(L, &c);
+    if (after_item(L, &c, &whole))
       break;
   }
-  lua_pushinteger(L, k);
-  lua_replace(L, odd + 1);
-  lua_pushinteger(L, conc_sys_now() - S->task->begin);
-  lua_replace(L, odd + 2);
-  if (try_results(L, results, result))
-    return;
-  lua_pop(L, 1); /* the error */
-  weed(L, results, odd, k);
-  if (!try_results(L, results, result))
-    lua_error(L);
+  pack_done(L, &c, result);
 }

@@ -73,7 +73,7 @@ static int end_workers(lua_State *L, conc_pool_pace pace, const char *text) {
   lua_pushlightuserdata(L, &why);
   lua_pushstring(L, text);
   lua_call(L, 2, 0);
-  conc_pool_break(p, &why);
+  conc_pool_break(p, &why, true);
   conc_pool_hurry(p, pace);
   return 0;
 }

@@ -3,6 +3,7 @@
 #include <lualib.h>
 
 #include "ipc/lane.h"
+#include "lua/bindings/lmap.h"
 #include "lua/bindings/lprocess.h"
 #include "lua/callback.h"
 #include "lua/failure.h"
@@ -90,6 +91,21 @@ static bool begin(lua_State *L, conc_lane *lane, const conc_item *item) {
   return ok;
 }
 
+/* ---- Chunks of a map ---- */
+
+typedef struct stream {
+  lc_stream s;
+  conc_lane *lane;
+  conc_parker *self;
+  uint8_t slot;
+} stream;
+
+static apr_status_t send_part(lc_stream *s, conc_msg *results, lc_items items) {
+  stream *to = (stream *)(void *)s;
+  conc_lane_head head = {.slot = to->slot, .from = items.from, .to = items.to};
+  return send_message(to->lane, &head, CONC_LANE_PART, results, to->self);
+}
+
 /* A future that nobody but this function sees, so that a task here is what it
    is in a thread. */
 static void run(lua_State *L, conc_lane *lane, const conc_item *item) {
@@ -98,6 +114,7 @@ static void run(lua_State *L, conc_lane *lane, const conc_item *item) {
   if (conc_lane_head_of(item) == NULL)
     conc_sys_end_now(1);
   conc_lane_head head = {.slot = conc_lane_head_of(item)->slot};
+  lc_items range = {conc_lane_head_of(item)->from, conc_lane_head_of(item)->to};
   if (conc_future_new(&f) != APR_SUCCESS)
     conc_sys_end_now(1);
   f->quiet = true;
@@ -108,7 +125,13 @@ static void run(lua_State *L, conc_lane *lane, const conc_item *item) {
     f->msg = m;
     conc_retain(&f->obj);
     conc_time begun;
+    stream out = {{f, range, &conc_lane_at(lane)->at, send_part},
+                  lane,
+                  lc_open(L)->self,
+                  head.slot};
+    lc_open(L)->stream = &out.s;
     conc_time end = lc_run_task(L, NULL, f, &begun);
+    lc_open(L)->stream = NULL;
     head.ns = end - begun;
   } else {
     lua_pushliteral(L, "the task cannot be rebuilt");
@@ -118,6 +141,8 @@ static void run(lua_State *L, conc_lane *lane, const conc_item *item) {
     (void)conc_future_finish(f, CONC_FUTURE_FAILED, &m);
   }
   answer(L, lane, &head, f);
+  /* From here on a death is not one in an item of this chunk. */
+  atomic_store(&conc_lane_at(lane)->at, 0);
   conc_release(&f->obj);
 }
 
