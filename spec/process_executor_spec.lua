@@ -465,10 +465,10 @@ describe("A worker process that dies", function()
   end)
 
   -- What map gives: the results, and who died at which positions.
-  local function collect(it, n)
+  local function collect(take, n)
     local results, dead = {}, {}
     for position = 1, n do
-      local ok, i, r = pcall(it)
+      local ok, i, r = pcall(take)
       if ok then
         assert.is_nil(results[i])
         results[i] = r
@@ -477,7 +477,7 @@ describe("A worker process that dies", function()
         dead[#dead + 1] = position
       end
     end
-    assert.is_nil(it())
+    assert.is_nil(take())
     return results, dead
   end
 
@@ -504,7 +504,8 @@ describe("A worker process that dies", function()
       end
       for i = 1, 200 do assert.equal(-i, results[i]) end
     end
-    local results, dead = collect(ex:map(work, numbers(200), {chunksize = 50, unordered = true}), 200)
+    local options = {chunksize = 50, unordered = true}
+    local results, dead = collect(ex:map(work, numbers(200), options), 200)
     assert.equal(4, #dead)
     assert.equal(-199, results[199])
     for i = 1, 200 do assert.is_true(calls[i] >= 5) end
@@ -529,20 +530,20 @@ describe("A worker process that dies", function()
   it("ends a map that is left or terminated while items are done again", function()
     for i = 1, 10 do
       local ex = Executor(2)
-      local it = ex:map(function(x)
+      local take = ex:map(function(x)
         if x % 10 == 0 then die() end
         return x
       end, numbers(100), {chunksize = 50})
-      for _ = 1, i do pcall(it) end
+      for _ = 1, i do pcall(take) end
       if i % 2 == 0 then ex:kill_workers() end
       local ended = 0
       while i % 2 == 0 do
-        local ok, k = pcall(it)
+        local ok, k = pcall(take)
         if ok and k == nil then break end
         ended = ended + 1
       end
       assert.equal(i % 2 == 0 and 100 - i or 0, ended)
-      it = nil -- luacheck: ignore 311
+      take = nil -- luacheck: ignore 311
       collectgarbage()
       ex:shutdown {cancel_futures = true}
     end

@@ -241,7 +241,7 @@ static void send_done(lua_State *L, chunk *c) {
     lc_error(L, "result: holds what cannot leave the process");
   if (st != APR_SUCCESS)
     lc_fail(L, st);
-  lua_createtable(L, (int)(c->last - c->k), 0);
+  lua_newtable(L);
   lua_replace(L, c->handler + 1);
   lua_pushnil(L);
   lua_replace(L, c->handler + 2);
