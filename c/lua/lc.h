@@ -22,7 +22,13 @@ typedef struct lc_state lc_state;
  * For the rest of a function whose usual way is a few instructions: kept apart,
  * it does not make that way save registers.
  */
+#if defined(__GNUC__)
 #define LC_APART __attribute__((noinline))
+#elif defined(_MSC_VER)
+#define LC_APART __declspec(noinline)
+#else
+#define LC_APART
+#endif
 
 /* ---- Types: how a class of core looks in Lua ---- */
 

@@ -65,7 +65,8 @@ static conc_obj *spend(lc_state *S) {
 
 bool lc_pack_light(lua_State *L, lc_state *S, int first, int last,
                    conc_msg *m) {
-  enum { ROOM = CONC_MSG_INLINE - sizeof(conc_obj *), HEAD = 5 };
+  /* Before the reference, which is where a multiple of 8 is. */
+  enum { ROOM = (CONC_MSG_INLINE - sizeof(conc_obj *)) / 8 * 8, HEAD = 5 };
   unsigned char *p = m->u.bytes, *end = p + ROOM;
   if (S->plain_fn == NULL || S->closed || /* nobody would take them back */
       last - first > ROOM - HEAD || lua_type(L, first) != LUA_TFUNCTION ||

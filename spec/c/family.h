@@ -62,15 +62,26 @@ static inline uint64_t family_start(const char *what, uint64_t a, uint64_t b) {
   return pid;
 }
 
-/* The step of which to die next: every one, or where it takes long to start a
-   process, some. */
-static inline uint64_t family_next(uint64_t step) {
+/* Does it take long to start a process, longer than a moment? */
+static inline bool family_slow(void) {
 #ifdef _WIN32
-  bool slow = true;
+  return true;
 #else
-  bool slow = family_emulator() != NULL;
+  return family_emulator() != NULL;
 #endif
-  return step + 1 + (slow ? (uint64_t)conc_sys_now() / 100 % 20 : 0);
+}
+
+/* The step of which to die next: every one, or if that takes long, some. */
+static inline uint64_t family_next(uint64_t step) {
+  uint64_t skipped = (uint64_t)conc_sys_now() / 100 % 20;
+  return step + 1 + (family_slow() ? skipped : 0);
+}
+
+/* Let them live for a while: up to that long, or until they have begun. */
+static inline void family_pause(uint32_t microseconds) {
+  enum { LONG = 20 };
+  conc_time ns = (conc_time)(1 + rnd(microseconds)) * MICRO;
+  conc_sys_wait(&(conc_word){0}, 0, family_slow() ? ns * LONG : ns);
 }
 
 /* Also one that has ended. */

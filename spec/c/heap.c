@@ -376,7 +376,7 @@ static void test_chaos(void) {
     pid[i] = family_start("chaos", conc_proxy_offset(box), rnd(1u << 30) + 1);
   for (int kills = scaled(500); kills > 0; kills--) {
     uint32_t i = rnd(WORKERS);
-    usleep(rnd(8000));
+    family_pause(8000);
     add_sums(c);
     family_kill(pid[i]);
     CHECK(family_killed(family_wait(pid[i])));

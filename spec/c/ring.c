@@ -419,7 +419,7 @@ static void chaos_with(uint64_t capacity) {
     pids[i] = start_one(i, box);
   for (int n = scaled(100); n > 0; n--) {
     int i = (int)rnd(PRODUCERS + CONSUMERS);
-    conc_sys_wait(&(conc_word){0}, 0, (int64_t)(1 + rnd(10000)) * MICRO);
+    family_pause(10000);
     family_kill(pids[i]);
     if (family_killed(family_wait(pids[i])))
       dead[i >= PRODUCERS]++;

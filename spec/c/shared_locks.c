@@ -47,7 +47,7 @@ static void test_lock(void) {
   conc_heap_usage before = conc_heap_used();
   int told = 0;
   bool killed = true;
-  for (uint64_t step = 1; killed; step = family_next(step)) {
+  for (uint64_t step = 1; killed; step++) {
     killed =
       family_killed(family_wait(family_start("lock", offset_of(lock), step)));
     apr_status_t st = conc_slock_acquire(lock, self, CONC_FOREVER);
@@ -300,7 +300,7 @@ static void test_semaphore(void) {
   conc_heap_usage before = conc_heap_used();
   bool killed = true;
   int told = 0;
-  for (uint64_t step = 1; killed; step = family_next(step)) {
+  for (uint64_t step = 1; killed; step++) {
     killed =
       family_killed(family_wait(family_start("semaphore", offset_of(s), step)));
     conc_heap_bury();
@@ -341,7 +341,7 @@ static void test_permit(void) {
     pid[i] = family_start("permit", offset_of(s), 0);
   for (int kills = scaled(40); kills > 0; kills--) {
     uint32_t i = rnd(MANY);
-    usleep(rnd(5000));
+    family_pause(5000);
     CHECK(conc_ssemaphore_release(s, 1) == APR_SUCCESS);
     busy(rnd(20) * MICRO);
     family_kill(pid[i]);
