@@ -425,3 +425,24 @@ describe("A method of what is between processes", function()
     end)
   end
 end)
+
+describe("An object that a finalizer has ended", function()
+  it("says so, as a string and when it is used", function()
+    local makers = {
+      Lock = threading.Lock, Queue = queue.Queue,
+      Value = function() return threading.Value("i", 1) end,
+      Array = function() return threading.Array("i", 1) end,
+      Thread = function() return threading.Thread {target = none} end,
+      SharedMemory = function()
+        local m = multiprocessing.SharedMemory {create = true, size = 1}
+        m:unlink()
+        return m
+      end,
+    }
+    for class, new in pairs(makers) do
+      local object = new()
+      getmetatable(object).__gc(object)
+      assert.equal(class .. " (closed)", tostring(object))
+    end
+  end)
+end)

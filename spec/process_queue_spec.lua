@@ -159,7 +159,7 @@ describe("A queue between processes", function()
     q:close()
     assert.error_matches(function() q:put(1) end, "Queue expected, this one is closed")
     assert.error_matches(function() q:get() end, "this one is closed")
-    assert.equal("(closed)", tostring(q))
+    assert.equal("Queue (closed)", tostring(q))
   end)
 
   it("has no thread to wait for", function()

@@ -49,20 +49,27 @@ static int box_eq(lua_State *L) {
   return 1;
 }
 
+/* "Class: address", "Class (closed)", or what the type's own, the second
+   upvalue, says. */
 static int box_tostring(lua_State *L) {
   lc_box *b = lc_isbox(L, 1);
   if (b == NULL)
     return luaL_typeerror(L, 1, "object of conc");
   conc_obj *o = lc_content(b);
-  if (o == NULL)
-    lua_pushliteral(L, "(closed)");
-  else
+  if (o == NULL) {
+    lua_pushfstring(L, "%s (closed)", lc_nameof(L, 1));
+  } else if (lua_isnoneornil(L, lua_upvalueindex(2))) {
     lua_pushfstring(L, "%s: %p", o->cls->name, (void *)o);
+  } else {
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
+  }
   return 1;
 }
 
-static const luaL_Reg common[] = {
-  {"__eq", box_eq}, {"__tostring", box_tostring}, {NULL, NULL}};
+static const luaL_Reg common[] = {{"__eq", box_eq}, {NULL, NULL}};
 
 static const luaL_Reg finalizer[] = {{"__gc", box_gc}, {NULL, NULL}};
 
@@ -81,6 +88,13 @@ static void set_index(lua_State *L, const lc_type *t) {
   lua_setfield(L, -2, "__index");
 }
 
+static void set_tostring(lua_State *L) {
+  lua_pushlightuserdata(L, lc_open(L));
+  lua_getfield(L, -2, "__tostring");
+  lua_pushcclosure(L, box_tostring, 2);
+  lua_setfield(L, -2, "__tostring");
+}
+
 static void make_metatable(lua_State *L, const lc_type *t) {
   lua_createtable(L, 0, 8);
   lc_setfuncs(L, common);
@@ -88,6 +102,7 @@ static void make_metatable(lua_State *L, const lc_type *t) {
     lc_setfuncs(L, finalizer);
   if (t->metamethods != NULL)
     lc_setfuncs(L, t->metamethods);
+  set_tostring(L);
   set_index(L, t);
   lua_pushstring(L, t->cls->name);
   lua_setfield(L, -2, "__name");

@@ -317,12 +317,9 @@ static int make_array(lua_State *L) {
 
 static int meta_tostring(lua_State *L) {
   const conc_smemory *m =
-    (conc_smemory *)lc_test(L, 1, &conc_smemory_class.cls);
-  if (m == NULL)
-    lua_pushliteral(L, "SharedMemory (closed)");
-  else
-    lua_pushfstring(L, "SharedMemory('%s', %I)", conc_smemory_name(m),
-                    (LUAI_UACINT)conc_smemory_size(m));
+    (conc_smemory *)lc_check(L, 1, &conc_smemory_class.cls);
+  lua_pushfstring(L, "SharedMemory('%s', %I)", conc_smemory_name(m),
+                  (LUAI_UACINT)conc_smemory_size(m));
   return 1;
 }
 
