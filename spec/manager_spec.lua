@@ -301,6 +301,52 @@ describe("The list of a manager", function()
     assert.same({1}, l:slice())
   end))
 
+  it("does what a table does, in any order of steps", with(function(m)
+    local l, t = m:list(), {}
+    local steps = {
+      function(x) l:append(x) t[#t + 1] = x end,
+      function(x)
+        local i = math.random(#t + 1)
+        l:insert(i, x)
+        table.insert(t, i, x)
+      end,
+      function(x)
+        l:extend {x, x + 1, x + 2}
+        table.move({x, x + 1, x + 2}, 1, 3, #t + 1, t)
+      end,
+      function(x)
+        if #t == 0 then return end
+        local i = math.random(#t)
+        l[i], t[i] = x, x
+      end,
+      function()
+        if #t == 0 then return end
+        local i = math.random(#t)
+        assert.equal(table.remove(t, i), l:pop(i))
+      end,
+      function() if math.random(3) == 1 then l:sort() table.sort(t) end end,
+    }
+    for x = 1, 300 do
+      steps[math.random(#steps)](x)
+      assert.equal(#t, #l)
+    end
+    assert.same(t, l:slice())
+  end))
+
+  it("is changed by many at once, one step after the other", with(function(m)
+    local l = m:list()
+    local joins = {}
+    local function add(list, n) for i = 1, 100 do list:append(n * 1000 + i) end end
+    for n = 1, 3 do joins[n] = helper.thread(add, l, n) end
+    for n = 1, 3 do joins[n]() end
+    assert.equal(300, #l)
+    local last = {}
+    for _, v in ipairs(l:slice()) do
+      assert.is_true(v % 1000 > (last[v // 1000] or 0))
+      last[v // 1000] = v % 1000
+    end
+  end))
+
   it("stays as it is when a comparison fails", with(function(m)
     local l = m:list {3, 1, 2}
     local ok, err = pcall(l.sort, l, function() error {why = "no"} end)

@@ -1,11 +1,11 @@
---- A thread of a manager's server that has objects which are plain Lua: all the
--- lists, or one object of a registered type and what its methods have given.  It
--- does one call after the other.
+--- A thread of a manager's server that has objects which are plain Lua: one object
+-- of a registered type and what its methods have given.  It does one call after the
+-- other.  One more of its kind has none, and keeps house: it is told of references
+-- that end by themselves.
 --
 -- A message is {op =, id =, reply =, ...}; what is put into `reply` is
 -- {true, results}, {true, results, type} or {false, kind, error, traceback}.
 
-local List = require "conc.manager_list"
 local core = require "conc.core"
 local proxy = require "conc.proxy"
 local registry = require "conc.manager_registry"
@@ -43,13 +43,6 @@ end
 
 local ops = {}
 
-function ops:list(message)
-  try(message, "misuse", function(results)
-    self.objects[message.id] = results[1]
-    return {true, {n = 0}}
-  end, List.new, message.values)
-end
-
 function ops:make(message)
   try(message, "error", function(results)
     local object = results[1]
@@ -73,7 +66,7 @@ function ops:call(message)
     message.reply:put {false, "remote", ok and ("there is no method '%s'"):format(name) or err, ""}
     return
   end
-  try(message, message.kind, function(results)
+  try(message, "error", function(results)
     if not message.keep or results[1] == nil then return done(results) end
     local id = self.shared.counter:add(1)
     self.objects[id] = results[1]

@@ -9,7 +9,7 @@
 --   owners    Dict, number of a lock = the session that holds it
 --   left      Dict, number of a lock = true: its holder has gone
 --   loose     Dict, number of a semaphore = true: its permits are nobody's
---   house     queue of the thread for all the lists
+--   house     queue of the thread that keeps house, see manager_host
 --   tasks     executor for calls that wait for what no select can wait for
 --   listener, address, key, types
 

@@ -1,5 +1,5 @@
 --- The process that has a manager's objects: a thread that accepts connections,
--- one for each of them, one for the lists.
+-- one for each of them, one that keeps house.
 
 local connection = require "conc.connection"
 local core = require "conc.core"

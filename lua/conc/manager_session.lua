@@ -157,19 +157,12 @@ local function make_registered(self, name, kind, args)
   return grant_new(self, entry, id)
 end
 
-local function make_list(self, values)
-  local id = self.shared.counter:add(1)
-  ask(self, self.shared.house, {op = "list", id = id, values = values})
-  return grant_new(self, {type = "list", class = "list", host = self.shared.house}, id)
-end
-
 local ops = {}
 
 function ops:make(name, args)
   local registered = self.shared.types[name]
   if registered then return make_registered(self, name, registered, args) end
   local standard = self.shared.standard
-  if standard and name == "list" then return make_list(self, args[1]) end
   if not standard or not types.make[name] then
     refuse(("no type '%s' is registered"):format(name))
   end
@@ -197,12 +190,11 @@ end
 local function call_hosted(self, entry, method, args, kind)
   local keep = kind and kind.method_to_typeid and kind.method_to_typeid[method]
   local message = {
-    op = method == "_getvalue" and entry.class ~= "list" and "copy" or "call",
+    op = method == "_getvalue" and "copy" or "call",
     id = entry.id,
     method = method,
     args = args,
     keep = keep,
-    kind = entry.class == "list" and "misuse" or "error",
   }
   local id, results, kept
   results, kept = ask(self, entry.host, message)

@@ -5,6 +5,7 @@
 -- function, called as f(session, entry, ...), of those that wait or know of the
 -- client.
 
+local List = require "conc.manager_list"
 local core = require "conc.core"
 local registry = require "conc.manager_registry"
 
@@ -69,6 +70,14 @@ methods.set = {
   values = {members},
   _getvalue = {members},
 }
+
+-- Lists -------------------------------------------------------------------------
+
+function make.list(_, values)
+  return List.new(values)
+end
+
+methods.list = List.methods
 
 -- Cells -------------------------------------------------------------------------
 
