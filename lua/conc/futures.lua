@@ -30,8 +30,15 @@ local futures = {
 
 -- Arguments ----------------------------------------------------------------
 
+local class -- the metatable of the last future that was seen
+
 local function is_future(v)
-  return type(v) == "userdata" and arguments.kind(v) == "Future"
+  if type(v) ~= "userdata" then return false end
+  local mt = getmetatable(v)
+  if mt == class then return class ~= nil end
+  if arguments.kind(v) ~= "Future" then return false end
+  class = mt
+  return true
 end
 
 local function check_future(call, fs, i)
@@ -72,6 +79,7 @@ end
 
 -- The position of one that is done and was not told yet, or nil.
 local function next_done(watch, deadline)
+  if deadline == math.huge then return watch:next() end
   return watch:next(math.max(0, deadline - core.time()))
 end
 
