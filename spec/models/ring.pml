@@ -1,3 +1,4 @@
+/* mutants: 10 */
 /*
  * ipc/ring*.c and chunk.c: writers put messages, which lie in the ring or are
  * parcels that it holds; readers get them.  Any of them may die between any two
@@ -16,14 +17,16 @@
  * nobody waits for the dead; at the end every parcel and chunk is dropped,
  * once.
  *
- * Tried, and found: tail before the units are written; head before they are
- * read; no intent; an intent that is cleared before tail; no withdrawal; head
- * before the parcel is moved; a chunk's end after put_at, or not read again after
- * it; a forward that is not
- * finished; a new block although a dead grower has left one.  Without
- * consequence: a withdrawal of what is in already (its writer has died, and
- * told nobody); put_at before base; an intent left set.
+ * Mutants: 1 tail before the units are written; 2 head before they are read; 3 no
+ * intent; 4 an intent that is cleared before tail; 5 no withdrawal; 6 head before
+ * the parcel is moved; 7 a chunk's end after put_at; 8 the end not read again after
+ * it; 9 a forward that is not finished; 10 a new block although a dead grower has
+ * left one.  Without consequence: a withdrawal of what is in already (its writer
+ * has died, and told nobody); put_at before base; an intent left set.
  */
+#ifndef MUTANT
+#define MUTANT 0
+#endif
 
 #ifndef DEATHS
 #define DEATHS 2
@@ -72,7 +75,7 @@ inline drop(p) {
   fi
 
 proctype writers() {
-  byte me = 1, m = 0, at = 0;
+  byte me = 1, m = 0, at = 0, old_put = 0;
   bool parcel = false;
 again:
   do
@@ -86,7 +89,7 @@ again:
     if
     :: intent != 0 ->
       if
-      :: intent > tail ->
+      :: intent > tail && MUTANT != 5 ->
         atomic {
           lost[me] = place[CELL(put_at, intent - 1)];
           place[CELL(put_at, intent - 1)] = 0
@@ -110,7 +113,7 @@ again:
       atomic {
         if
         :: put_at == 0 && first == 0 -> chunks++; first = chunks
-        :: put_at != 0 && next[put_at] == 0 -> chunks++; next[put_at] = chunks
+        :: put_at != 0 && (next[put_at] == 0 || MUTANT == 10) -> chunks++; next[put_at] = chunks
         :: else
         fi;
         assert(chunks < CHUNKS);
@@ -118,29 +121,52 @@ again:
       };
       STEP;
       base[at] = tail;
+      end[at] = tail;
       STEP;
+#if MUTANT == 7
+      atomic { old_put = put_at; put_at = at };
+      STEP;
+      if
+      :: old_put != 0 -> end[old_put] = tail
+      :: else
+      fi
+#else
       if
       :: put_at != 0 -> end[put_at] = tail
       :: else
       fi;
       STEP;
       put_at = at
+#endif
     :: else
     fi;
     STEP;
-    kind[CELL(put_at, tail)] = (parcel -> PARCEL : INLINE);
+#if MUTANT == 1
+    tail++;
+    STEP;
+#define OWN (tail - 1)
+#else
+#define OWN tail
+#endif
+    kind[CELL(put_at, OWN)] = (parcel -> PARCEL : INLINE);
     STEP;
     if
-    :: !parcel -> body[CELL(put_at, tail)] = m + 1
+    :: !parcel -> body[CELL(put_at, OWN)] = m + 1
     :: parcel ->
-      place[CELL(put_at, tail)] = 0;
+      place[CELL(put_at, OWN)] = 0;
       STEP;
-      intent = tail + 1;
+      intent = (MUTANT == 3 -> 0 : OWN + 1);
       STEP;
-      atomic { place[CELL(put_at, tail)] = ledger[me]; ledger[me] = 0 }
+      atomic { place[CELL(put_at, OWN)] = ledger[me]; ledger[me] = 0 }
     fi;
     STEP;
+#if MUTANT == 4
+    intent = 0;
+    STEP;
+#endif
+#if MUTANT != 1
     tail++;
+#endif
     STEP;
     if
     :: parcel -> intent = 0
@@ -159,14 +185,14 @@ done:
 }
 
 proctype readers() {
-  byte me = MOST + 1, x = 0;
+  byte me = MOST + 1, x = 0, early = 0;
 again:
   do
   :: atomic { writers_over && head == tail -> break }
   :: head != tail ->
 look:
     if
-    :: old != 0 ->
+    :: old != 0 && MUTANT != 9 ->
       atomic {
         if
         :: first == 0 && next[old] != 0 -> first = next[old]; next[old] = 0
@@ -186,7 +212,7 @@ look:
         if
         :: first != put_at ->
           if
-          :: end[first] == head ->
+          :: end[first] == head || MUTANT == 8 ->
             atomic { old = first; first = 0 };
             STEP;
             goto look
@@ -196,19 +222,24 @@ look:
         fi
       :: else
       fi;
+#if MUTANT == 2 || MUTANT == 6
+      early = (kind[CELL(first, head)] == INLINE -> MUTANT == 2 : MUTANT == 6);
+      head = head + early;
+      STEP;
+#endif
       if
-      :: kind[CELL(first, head)] == INLINE -> x = body[CELL(first, head)]
-      :: kind[CELL(first, head)] == PARCEL && place[CELL(first, head)] == 0 ->
+      :: kind[CELL(first, head - early)] == INLINE -> x = body[CELL(first, head - early)]
+      :: kind[CELL(first, head - early)] == PARCEL && place[CELL(first, head - early)] == 0 ->
         x = 0
-      :: kind[CELL(first, head)] == PARCEL && place[CELL(first, head)] != 0 ->
+      :: kind[CELL(first, head - early)] == PARCEL && place[CELL(first, head - early)] != 0 ->
         atomic {
-          x = place[CELL(first, head)];
+          x = place[CELL(first, head - early)];
           ledger[me] = x;
-          place[CELL(first, head)] = 0
+          place[CELL(first, head - early)] = 0
         }
       fi;
       STEP;
-      head++
+      head = head + 1 - early
     fi;
     STEP;
     if
