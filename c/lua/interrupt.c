@@ -140,10 +140,13 @@ static bool poll_worker(void *arg) {
 /* New since we last looked?  Then somebody wants the host's state back. */
 static bool poll_host(void *arg) {
   lc_state *S = arg;
+  lua_State *L = S->running;
   lua_Hook now = lua_gethook(S->main);
+  lua_Hook own = L == NULL || L == S->main ? NULL : lua_gethook(L);
   bool notes = poll_worker(arg);
   conc_deadlock_look(S->root);
-  return notes || (now != NULL && now != S->hook);
+  return notes || (now != NULL && now != S->hook) ||
+         (own != NULL && own != S->own_hook && own != S->hook);
 }
 
 void lc_interrupt_open(lc_state *S) {

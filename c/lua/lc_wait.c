@@ -29,6 +29,13 @@ static int nothing(lua_State *L) {
   return 0;
 }
 
+static void call_hook(lua_State *L, lc_state *S) {
+  S->interrupted = true;
+  lua_pushcfunction(L, nothing);
+  lua_call(L, 0, 0);
+  S->interrupted = false;
+}
+
 /*
  * A hook was set while we waited: lua.c does so from its signal handler, and
  * the hook raises "interrupted!".  Calling any function runs it.  It stands on
@@ -36,7 +43,7 @@ static int nothing(lua_State *L) {
  * not raised and still stands it goes back, and is a debugger's: no news from
  * now on.  One that has removed itself is news when it comes again.
  */
-static void run_hook(lua_State *L, lc_state *S) {
+static void run_main_hook(lua_State *L, lc_state *S) {
   lua_State *main = S->main;
   lua_Hook hook = lua_gethook(main), own = lua_gethook(L);
   int mask = lua_gethookmask(main), count = lua_gethookcount(main);
@@ -47,10 +54,7 @@ static void run_hook(lua_State *L, lc_state *S) {
     lua_sethook(main, NULL, 0, 0);
     lua_sethook(L, hook, mask, count);
   }
-  S->interrupted = true;
-  lua_pushcfunction(L, nothing);
-  lua_call(L, 0, 0);
-  S->interrupted = false;
+  call_hook(L, S);
   if (L != main) {
     bool stands = lua_gethook(L) == hook;
     lua_sethook(L, own, ownmask, owncount);
@@ -60,10 +64,21 @@ static void run_hook(lua_State *L, lc_state *S) {
   S->hook = lua_gethook(main);
 }
 
+/* A host may also set it on the coroutine in which it runs a script.  A new
+   coroutine has the hook of the one that made it: a debugger's, again. */
+static void run_own_hook(lua_State *L, lc_state *S) {
+  lua_Hook own = lua_gethook(L);
+  if (L == S->main || own == NULL || own == S->own_hook || own == S->hook)
+    return;
+  call_hook(L, S);
+  S->own_hook = lua_gethook(L);
+}
+
 bool lc_again(lua_State *L, apr_status_t st) {
   if (st == CONC_INTERRUPTED) {
     lc_attend(L, lc_get(L));
-    run_hook(L, lc_get(L));
+    run_main_hook(L, lc_get(L));
+    run_own_hook(L, lc_get(L));
     lc_get(L)->running = L;
     return true;
   }

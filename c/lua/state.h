@@ -19,7 +19,8 @@
 struct lc_state {
   lua_State *main;          /* the main coroutine */
   conc_parker *self;        /* who waits here; NULL: not yet, or closing */
-  lua_Hook hook;            /* the hook that is no news to us */
+  lua_Hook hook;            /* main's that is no news to us */
+  lua_Hook own_hook;        /* the same of another coroutine's */
   lua_State *running;       /* the coroutine that waits or waited last */
   lc_interrupt interrupt;   /* how other threads reach this one */
   struct lc_task *task;     /* the innermost that runs here, see task.h */

@@ -497,6 +497,36 @@ static void test_hooks(void) {
   lua_close(L);
 }
 
+static void give_up(lua_State *L, lua_Debug *ar) {
+  (void)ar;
+  lua_sethook(L, NULL, 0, 0);
+  (void)luaL_error(L, "too long");
+}
+
+static void *limit(void *co) {
+  usleep(20000);
+  lua_sethook(co, give_up, LUA_MASKCALL | LUA_MASKRET | LUA_MASKCOUNT, 1);
+  return NULL;
+}
+
+/* A host that runs each script in a coroutine, and sets its hook on that. */
+static void test_own_hooks(void) {
+  lua_State *L = host(all);
+  run(L, "core.detect_deadlocks(false)");
+  for (int i = 0; i < 6; i++) {
+    pthread_t t;
+    int results;
+    lua_State *co = lua_newthread(L);
+    CHECK(luaL_loadstring(co, "core.Queue():get()") == LUA_OK);
+    CHECK(pthread_create(&t, NULL, limit, co) == 0);
+    CHECK(lua_resume(co, L, 0, &results) == LUA_ERRRUN);
+    CHECK(strstr(lua_tostring(co, -1), "too long") != NULL);
+    CHECK(pthread_join(t, NULL) == 0);
+    lua_pop(L, 1);
+  }
+  lua_close(L);
+}
+
 /* Whatever was made is gone in the end. */
 static void settle(void) {
   while (conc_obj_count() != 0)
@@ -643,6 +673,7 @@ int main(int argc, char **argv) {
     {"fork_shared", test_fork_shared},
 #endif
     {"hooks", test_hooks},
+    {"own hooks", test_own_hooks},
     {"memory", test_memory},
     {"close abandons", test_close_abandons}
   };
