@@ -251,6 +251,30 @@ describe("The namespace, value and array of a manager", function()
   end))
 end)
 
+describe("An item that a queue of a manager has given to a call that was cut off", function()
+  it("is the next one", with(function(m)
+    local session = require "conc.manager_client".session(m:address())
+    local q = m:joinable_queue()
+    q:put(nil)
+    q:put "b"
+    -- As the client does when a cancellation comes before the answer.
+    local serial = session.serial
+    local id = require "conc.proxy".id_of(q)
+    session.serial = serial + 2
+    session.conn:send {serial + 1, "call", id, "get", {n = 0}}
+    session.conn:send {serial + 2, "cancel", serial + 1}
+    assert.same({serial + 1, true, {n = 1}}, (session.conn:recv(helper.patience)))
+    assert.equal(serial + 2, session.conn:recv(helper.patience)[1])
+    assert.equal(2, q:qsize())
+    assert.is_false(q:empty())
+    assert.same({n = 1, nil}, table.pack(q:get(0)))
+    assert.equal("b", q:get(0))
+    assert.same(TIMEOUT, table.pack(q:get(0)))
+    for _ = 1, 2 do q:task_done() end
+    assert.is_true(q:join(helper.patience))
+  end))
+end)
+
 describe("The list of a manager", function()
   it("is used like a sequence", with(function(m)
     local l = m:list {1, 2, 3}

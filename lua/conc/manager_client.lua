@@ -190,7 +190,7 @@ local function abandon(self, request)
   local taken
   local ok, answer = pcall(function()
     self.serial = self.serial + 1
-    send(self, {self.serial, "cancel"})
+    send(self, {self.serial, "cancel", request[1]})
     return receive(self, self.serial, PATIENCE, function(a)
       taken = a[1] == request[1] and a[2] and a[3][1]
     end)

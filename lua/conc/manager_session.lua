@@ -81,25 +81,30 @@ end
 
 -- Waiting ---------------------------------------------------------------------
 
---- Wait for a case of select: what it gives, or `false, "timeout"`.  Raises when
--- the client has given the call up.
-function Session:await(case, timeout)
+-- A message came while a call is under way.
+local function hear(self, request)
+  if type(request) == "table" and request[1] == 0 then return note(self, request) end
+  self.closed = type(request) ~= "table"
+  self.pending = request
+  error(ABANDONED, 0)
+end
+
+--- Wait for a case of select, or another one: what it gives, or `false, "timeout"`.
+-- Raises when the client has given the call up.
+function Session:await(case, timeout, other)
   local deadline = timeout and core.time() + timeout
   while true do
     local rest = deadline and math.max(0, deadline - core.time())
-    local got = table.pack(core.select {case, self.conn, timeout = rest})
-    if got[1] == 1 then return table.unpack(got, 2, got.n) end
+    local got = table.pack(core.select {self.conn, case, other, timeout = rest})
+    if got[1] == 2 or got[1] == 3 then return table.unpack(got, 2, got.n) end
     if got[1] == nil then return false, "timeout" end
-    local request = got[2]
-    if type(request) ~= "table" then
-      self.closed = true
-      error(ABANDONED, 0)
-    elseif request[1] ~= 0 then
-      self.pending = request
-      error(ABANDONED, 0)
-    end
-    note(self, request)
+    hear(self, got[2])
   end
+end
+
+--- Raises when the client has given the call up, as far as is known.
+function Session:check_there()
+  while self.conn:poll(0) do hear(self, (self.conn:recv())) end
 end
 
 --- Call f(...) in a thread that can be stopped, and wait for it.
@@ -152,7 +157,7 @@ local function make_registered(self, name, kind, args)
   if class then
     class = types.class_of(class)
     if not class then refuse(("'%s' made an object that cannot be shared"):format(name)) end
-    entry = {type = name, class = class, object = results[1]}
+    entry = {type = name, class = class, object = results[1], back = types.back(class)}
   end
   return grant_new(self, entry, id)
 end
@@ -167,7 +172,7 @@ function ops:make(name, args)
     refuse(("no type '%s' is registered"):format(name))
   end
   local object = types.make[name](self, table.unpack(args, 1, args.n))
-  return grant_new(self, {type = name, class = name, object = object})
+  return grant_new(self, {type = name, class = name, object = object, back = types.back(name)})
 end
 
 -- Calling ---------------------------------------------------------------------
@@ -232,8 +237,23 @@ function ops:hello()
   return self.name, self.shared.uid, self.shared.names
 end
 
--- What was under way has ended.
-function ops.cancel() end
+--- The item that a queue has given to this call stays here until the client lets
+-- hear that it has it, or that it has not.
+function Session:keep(entry, item)
+  self.given = {back = entry.back, item = item}
+end
+
+local function forget_given(self)
+  self.given = nil
+  now.serving.dirty = now.serving.dirty or require "conc.proxy".any()
+end
+
+-- What was under way has ended; nobody heard of the answer to that call.
+function ops:cancel(serial)
+  local given = self.given
+  if given and given.serial == serial then given.back:put(given.item) end
+  if given then forget_given(self) end
+end
 
 --- How many objects there are.
 function ops:count()
@@ -281,10 +301,12 @@ local function answer(self, request, ok, ...)
 end
 
 local function handle(self, request)
+  if self.given and request[2] ~= "cancel" then forget_given(self) end
   if request[1] == 0 then return note(self, request) end
   local op = ops[request[2]]
   local results = table.pack(pcall(op or refuse, op and self or "no such operation",
     table.unpack(request, 3, 6)))
+  if self.given then self.given.serial = self.given.serial or request[1] end
   if results[2] ~= ABANDONED then answer(self, request, table.unpack(results, 1, results.n)) end
 end
 

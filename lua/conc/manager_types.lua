@@ -104,12 +104,47 @@ function make.Queue(_, ...)
 end
 
 make.JoinableQueue = make.Queue
-methods.Queue = own("qsize", "empty", "full", "maxsize", "task_done", "shutdown", "is_shutdown")
+methods.Queue = own("full", "maxsize", "task_done", "is_shutdown")
+
+--- For items of a queue that were given to a call that was cut off: they come
+-- before all others, and are no new tasks.
+function types.back(class)
+  return methods[class] == methods.Queue and core.SimpleQueue() or nil
+end
+
+-- Without waiting; most often there is one.
+local function get_now(entry)
+  local item, why = entry.back:get(0)
+  if why == nil then return item end
+  return entry.object:get(0)
+end
 
 function methods.Queue.get(session, entry, timeout)
-  local got = table.pack(session:await(entry.object, timeout))
-  if got[1] == false and got[2] == "timeout" then return nil, "timeout" end
-  return table.unpack(got, 1, got.n)
+  local item, why = get_now(entry)
+  if why == "timeout" and timeout ~= 0 then
+    item, why = session:await(entry.object, timeout, entry.back)
+    if why == "timeout" then item = nil end
+  end
+  if why ~= nil then return item, why end
+  session:keep(entry, item)
+  return item
+end
+
+function methods.Queue.qsize(_, entry)
+  return entry.object:qsize() + entry.back:qsize()
+end
+
+function methods.Queue.empty(_, entry)
+  return entry.object:empty() and entry.back:empty()
+end
+
+function methods.Queue.shutdown(_, entry, options)
+  entry.object:shutdown(options)
+  while type(options) == "table" and options.immediate do
+    local _, why = entry.back:get(0)
+    if why ~= nil then return end
+    entry.object:task_done()
+  end
 end
 
 -- Most often there is room; and select cannot put nil.
@@ -151,7 +186,8 @@ local function taken(session, id)
 end
 
 local function acquire(session, id, lock, timeout)
-  local got, why = session:await(lock, timeout)
+  local got, why = lock:acquire(0)
+  if not got and timeout ~= 0 then got, why = session:await(lock, timeout) end
   if not got then return false, why end
   return taken(session, id)
 end
@@ -277,6 +313,7 @@ function condition.wait(session, entry, timeout)
   for _ = 1, levels do release(session, id, c.lock) end
   local ok, err = pcall(session.await, session, event, timeout)
   local notified = Dict.pop(c.waiters, turn) == nil
+  if ok and notified then ok, err = pcall(session.check_there, session) end
   if not ok and notified then notify(c, 1) end -- for somebody who is still there
   if session.closed then error(err, 0) end
   for _ = 1, levels do
