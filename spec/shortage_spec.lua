@@ -189,6 +189,25 @@ describe("A program without room", function()
     assert.equal(((1 << 20) * 1000 + 500500) .. "\n", text)
   end)
 
+  it("for the descriptors of blocks gets an error, and works when there is room again", function()
+    helper.not_on_windows "there is no ulimit"
+    local text = run("ulimit -n 40; exec", [[
+      local function make() return mp.SharedMemory {create = true, size = 4096} end
+      local list, err = {}, nil
+      while not err do
+        local ok, shm = pcall(make)
+        if ok then list[#list + 1] = shm else err = shm end
+      end
+      print(#list > 5, #list < 40, err)
+      for _, shm in ipairs(list) do shm:unlink() shm:close() end
+      local shm = make()
+      shm:write(0, "again")
+      print(shm:read(0, 5))
+      shm:unlink()
+    ]])
+    assert.matches("^true\ttrue\t.*[Tt]oo many open files.*\nagain\n$", text)
+  end)
+
   it("in /dev/shm gets errors, and works when there is room again", function()
     helper.not_on_windows "there is no /dev/shm"
     local small = "unshare -rm sh -c 'mount -t tmpfs -o size=4m tmpfs /dev/shm && exec \"$@\"' sh"

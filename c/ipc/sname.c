@@ -105,8 +105,13 @@ static void drop(entry *e) {
 
 apr_status_t conc_sname_remove(const char *name, uint64_t id) {
   apr_status_t st = conc_sys_named_remove(name, id);
-  if (id != 0)
-    drop(take(NULL, id));
+  entry *mine = id == 0 ? NULL : take(NULL, id);
+  if (mine != NULL && st != APR_SUCCESS && !APR_STATUS_IS_ENOENT(st)) {
+    conc_sys_named_forget(mine->handle); /* it may be a descriptor that lacks */
+    mine->handle = -1;
+    st = conc_sys_named_remove(name, id);
+  }
+  drop(mine);
   return st;
 }
 

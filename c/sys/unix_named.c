@@ -137,6 +137,14 @@ static int open_nameless(void) {
   return conc_unix_lift(open("/dev/shm", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
 }
 
+/* Needs no descriptor, so that a want of those is not taken for a yes. */
+static bool is_taken(const char *name) {
+  char path[sizeof "/dev/shm/" + CONC_NAME_MOST];
+  struct stat file;
+  (void)snprintf(path, sizeof path, "/dev/shm/%s", name);
+  return lstat(path, &file) == 0;
+}
+
 static int give_name(int fd, const char *name) {
   char from[40], to[sizeof "/dev/shm/" + CONC_NAME_MOST];
   (void)snprintf(from, sizeof from, "/proc/self/fd/%d", fd);
@@ -149,6 +157,11 @@ static int give_name(int fd, const char *name) {
 
 static int open_nameless(void) { return -1; }
 
+static bool is_taken(const char *name) {
+  (void)name;
+  return false;
+}
+
 static int give_name(int fd, const char *name) {
   (void)fd, (void)name;
   return ENOENT;
@@ -156,18 +169,10 @@ static int give_name(int fd, const char *name) {
 
 #endif
 
-/* Is it in use?  One that is left over is removed. */
-static bool taken(const char *name) {
-  remove_left_over(name);
-  int fd = open_name(name, O_RDONLY);
-  if (fd >= 0)
-    close(fd);
-  return fd >= 0 || errno != ENOENT;
-}
-
 static apr_status_t new_named_last(conc_named *n, int fd, const char *name,
                                    const trailer *t) {
-  if (taken(name))
+  remove_left_over(name);
+  if (is_taken(name))
     return APR_EEXIST;
   if (t->owned)
     (void)flock(fd, LOCK_EX);
@@ -251,7 +256,10 @@ apr_status_t conc_sys_named_remove(const char *name, uint64_t id) {
   return found == id ? unlink_name(name) : APR_ENOENT;
 }
 
-void conc_sys_named_forget(intptr_t handle) { (void)close((int)handle); }
+void conc_sys_named_forget(intptr_t handle) {
+  if (handle != -1)
+    (void)close((int)handle);
+}
 
 /* Other systems do not list what there is. */
 bool conc_sys_named_lingers(void) {
