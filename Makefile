@@ -47,7 +47,8 @@ export LUA LUA_CFLAGS APR_CFLAGS
 # --- flags ---
 
 CFLAGS ?= -O2 -g
-INCLUDES := -Ic $(subst -I,-isystem ,$(LUA_CFLAGS) $(APR_CFLAGS))
+INCLUDES := -Ic $(subst -I,-isystem ,$(LUA_CFLAGS) $(APR_CFLAGS)) \
+            $(if $(filter windows,$(SYS)),-DAPR_DECLARE_STATIC)
 
 FLAGS_asan := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 FLAGS_tsan := -fsanitize=thread
@@ -76,9 +77,11 @@ ifeq ($(SYS),windows)
 SO := dll
 EXE := .exe
 LINK_SO := -shared -static-libgcc
-LIBS := $(APR_LIBS) -lsynchronization
+# The last ones are APR's, which may be the static one.
+LIBS := $(APR_LIBS) -lsynchronization -lws2_32 -lmswsock -lrpcrt4 -ladvapi32 \
+        -lshell32 -liphlpapi
 SO_LIBS := $(LUA_LIBS) $(LIBS)
-LINK_EXE := -static -lpthread # mingw-w64 has that too
+LINK_EXE := -static-libgcc -Wl,-Bstatic -lpthread -Wl,-Bdynamic
 # These send signals; specs in Lua do so to processes.
 NOT_TESTED := $(shell grep -l SIGUSR1 spec/c/*.c)
 # Commands that specs in Lua call.
