@@ -71,7 +71,8 @@ static void crowd(table *t) {
   start(w, CROWD, pass, t);
   while (atomic_load(&t->asleep) < CROWD)
     conc_sys_yield();
-  conc_sys_wait(&(conc_word){0}, 0, (conc_time)rnd(2000) * MICRO);
+  if (rnd(2) == 0) /* else some are just about to sleep */
+    conc_sys_wait(&(conc_word){0}, 0, (conc_time)rnd(2000) * MICRO);
   say(&t->gate, 1);
   join(w, CROWD);
 }
