@@ -205,7 +205,7 @@ describe("A queue between processes", function()
 
   it("stops waiting when the thread is cancelled", function()
     local q = Queue(1)
-    local log, finish = behaviour.blocked(q, "get", 0.05)
+    local log, finish = behaviour.blocked(q, "get", 0.5)
     assert.same(TIMEOUT, behaviour.outcome(log, finish))
   end)
 
