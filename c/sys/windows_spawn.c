@@ -131,9 +131,11 @@ static void set_inherited(const conc_sys_spawn_conf *c, bool on) {
 
 /* ---- Starting ---- */
 
-/* A program with windows has no console, and its children are to open none. */
+/* A program with windows has no console, and its children are to open none.  Not
+   CREATE_NO_WINDOW: Wine starts a host for the console that nobody sees, which
+   has the child's standard error open for as long as it pleases. */
 static DWORD console(void) {
-  return GetConsoleCP() == 0 ? CREATE_NO_WINDOW : 0;
+  return GetConsoleCP() == 0 ? DETACHED_PROCESS : 0;
 }
 
 static apr_status_t create(PROCESS_INFORMATION *made,
