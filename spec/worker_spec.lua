@@ -486,7 +486,7 @@ describe("Ctrl-C", function()
       q:put "unharmed"
       print((back:get()))
       io.stdout:flush()
-      os.exit(5)]])
+      os.exit(5, true)]])
     assert.matches("unharmed\n", out)
     assert.equal("exit 5", how)
   end)
