@@ -172,7 +172,8 @@ export ASAN_OPTIONS := detect_leaks=1:allocator_may_return_null=1
 # thread-local memory of a loaded module; so it is not looked at.
 export LSAN_OPTIONS := use_tls=0:print_suppressions=0$(call supp,lsan,:suppressions=)
 export UBSAN_OPTIONS := print_stacktrace=1
-export TSAN_OPTIONS := second_deadlock_stack=1:allocator_may_return_null=1$(call supp,tsan,:suppressions=)
+# A process that ends waits that long (a second else) for the threads left.
+export TSAN_OPTIONS := atexit_sleep_ms=50:second_deadlock_stack=1:allocator_may_return_null=1$(call supp,tsan,:suppressions=)
 
 # How a program of our own is run, and how the interpreter is, which was not
 # built with the variant's flags.  TOOL=valgrind needs no build of its own.
@@ -314,7 +315,7 @@ fuzzers: $(FUZZERS)
 
 model:
 	@.ci/deps model
-	@for m in $(MODELS); do .ci/model $$m build/model || exit; done
+	@printf '%s\n' $(MODELS) | xargs -P 2 -I{} .ci/model {} build/model
 
 # --- form ---
 
