@@ -113,6 +113,7 @@ C_TESTS := $(patsubst %.c,$B/%$(EXE),$(filter-out $(NOT_TESTED), \
 FUZZERS := $(patsubst %.c,$B/%$(EXE),$(wildcard spec/fuzz/*.c))
 BENCHES := $(patsubst %.c,$B/%$(EXE),$(wildcard bench/*.c))
 MODELS := $(wildcard spec/models/*.pml)
+DIE := $B/spec/die.$(SO)
 C_STYLE := $(wildcard c/*/*.[ch] c/lua/*/*.[ch] spec/c/*.[ch] spec/fuzz/*.[ch] bench/*.[ch])
 
 # Say 'CC file' instead of the whole command, unless V=1; nothing with -s.
@@ -136,6 +137,11 @@ $(C_TESTS): $B/%$(EXE): $B/obj/%.o $(OBJECTS)
 	@mkdir -p $(@D)
 	$(call brief,LINK $@)$(CC) $(FLAGS_$(VARIANT)) -o $@ $^ $(LDFLAGS) $(LUA_LIBS) $(LIBS) -lm \
 	  $(LINK_EXE)
+
+# A module for specs in Lua.
+$(DIE): spec/support/die.c $B/flags
+	@mkdir -p $(@D)
+	$(call brief,LINK $@)$(COMPILE) $(LINK_SO) -o $@ $< $(SO_LIBS)
 
 $(COMMANDS): spec/support/commands.c
 	@mkdir -p $(@D)
@@ -252,7 +258,7 @@ specs: c_specs
 # Not everywhere; C specs have a watchdog of their own as well.
 LIMIT := $(shell command -v timeout >/dev/null && echo timeout -k 10 300)
 
-c_specs: all $(C_TESTS) $(COMMANDS)
+c_specs: all $(C_TESTS) $(COMMANDS) $(DIE)
 	@for t in $(C_TESTS); do echo "== $$t"; \
 	  $(LIMIT) $(if $(AGAIN),.ci/again '$(AGAIN)') $(EXEC) $$t >$B/spec.log 2>&1 || \
 	  { echo "failed:"; tail -n 99 $B/spec.log; exit 1; }; done

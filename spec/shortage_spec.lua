@@ -9,10 +9,7 @@ local function run(limit, code, errors)
     local conc = require "conc"
     local futures = require "conc.futures"
     local mp = require "conc.multiprocessing"
-    local function die()
-      os.execute("kill -9 " .. require "conc.multiprocessing".current_process():pid())
-      while true do end
-    end
+    local function die() require "spec.die"() end
     local function wait_at(gate, result)
       gate:wait()
       return result
