@@ -8,6 +8,7 @@
 #include "core/shield.h"
 #include "ipc/io.h"
 #include "wait/lot.h"
+#include "wait/spin.h"
 
 enum { HEAD = 8, FIRST_ROOM = 1 << 16 };
 
@@ -217,12 +218,32 @@ static apr_status_t fill(conc_conn *c) {
   return st == CONC_CORRUPT ? st : CONC_CLOSED;
 }
 
+struct filling {
+  conc_conn *conn;
+  apr_status_t st; /* of the last fill */
+};
+
+static bool filled(const void *arg) {
+  struct filling *f = *(struct filling *const *)arg;
+  f->st = fill(f->conn);
+  return f->st != APR_EAGAIN;
+}
+
+/* Fill, and look for a while: an answer is often about to come. */
+static apr_status_t fill_soon(conc_conn *c, conc_parker *self) {
+  struct filling f = {.conn = c}, *p = &f;
+  if (!filled(&p))
+    (void)conc_spin(self, filled, &p);
+  return f.st;
+}
+
 apr_status_t conc_conn_receive(conc_conn *c, conc_parker *self,
                                conc_time deadline) {
   apr_status_t st = conc_latch_acquire(&c->reading, self, deadline);
   if (st != APR_SUCCESS)
     return st;
-  while ((st = fill(c)) == APR_EAGAIN) {
+  while ((st = deadline == CONC_NOW ? fill(c) : fill_soon(c, self)) ==
+         APR_EAGAIN) {
     if (deadline == CONC_NOW)
       st = APR_TIMEUP;
     else
