@@ -426,6 +426,38 @@ describe("A method of what is between processes", function()
   end
 end)
 
+describe("What is written in Lua", function()
+  local most = {
+    BaseManager = 1, Client = 1, Listener = 1, Manager = 0, SyncManager = 1, RawArray = 2,
+    RawValue = 2, ShareableList = 1, answer_challenge = 2, deliver_challenge = 2,
+    freeze_support = 0, get_all_start_methods = 0, get_context = 1, get_start_method = 1,
+    set_executable = 1, set_forkserver_preload = 1, set_start_method = 2,
+  }
+
+  it("takes no surplus argument", function()
+    for name, n in pairs(most) do
+      local args = table.pack("spawn", "x")
+      local why = failure(name, multiprocessing[name], table.unpack(args, 1, n + 1))
+      assert.matches(("bad argument #%d to '%s' %%(surplus argument%%)"):format(n + 1, name), why)
+    end
+  end)
+
+  it("takes no other object, and no surplus argument in its methods", function()
+    local threads <close> = multiprocessing.ThreadPool(1)
+    local listener <close> = multiprocessing.Listener()
+    local memory <close> = multiprocessing.SharedMemoryManager():start()
+    for object, methods in pairs {
+      [threads] = {apply = 2, map = 3, join = 0, terminate = 0},
+      [threads:apply_async(math.abs, {1})] = {get = 1, wait = 1, ready = 0, successful = 0},
+      [listener] = {accept = 1, address = 0, close = 0},
+      [memory] = {start = 0, SharedMemory = 1, shutdown = 0},
+    } do
+      helper.refuses_strangers(object, methods)
+    end
+    assert.equal(3, threads:apply(math.abs, {-3}))
+  end)
+end)
+
 describe("An object that a finalizer has ended", function()
   it("says so, as a string and when it is used", function()
     local makers = {

@@ -91,5 +91,16 @@ int lc_badarg(lua_State *L, int arg, const char *text) {
   return lc_error(L, "bad argument #%d to '%s' (%s)", arg, inner.name, text);
 }
 
+int lc_parameters(lua_State *L) {
+  lua_Debug of;
+  luaL_checktype(L, 1, LUA_TFUNCTION);
+  lua_settop(L, 1);
+  (void)lua_getinfo(L, ">u", &of);
+  if (of.isvararg)
+    return 0;
+  lua_pushinteger(L, of.nparams);
+  return 1;
+}
+
 /* raise(text) */
 int lc_raise(lua_State *L) { return lc_error(L, "%s", luaL_checkstring(L, 1)); }

@@ -120,6 +120,7 @@ static const luaL_Reg functions[] = {
   {"sendable", sendable},
   {"register", lc_register},
   {"own", lc_own_chunks},
+  {"parameters", lc_parameters},
   {"raise", lc_raise},
   {"stats", stats},
   {"stderr_is_terminal", stderr_is_terminal},

@@ -63,7 +63,9 @@ int lc_select(lua_State *L);           /* select{case, ..., timeout =} */
 int lc_dump(lua_State *L);             /* dump() */
 int lc_detect_deadlocks(lua_State *L); /* detect_deadlocks([on [, patience]]) */
 int lc_own_chunks(lua_State *L);       /* own(prefix) */
-int lc_raise(lua_State *L);            /* raise(text) */
+/* parameters(f): how many a function in Lua takes; nil: any number */
+int lc_parameters(lua_State *L);
+int lc_raise(lua_State *L); /* raise(text) */
 /* Push a new pending Future; 'S' is the state's. */
 struct conc_future *lc_newfuture(lua_State *L, lc_state *S);
 /* Push a new Promise of that future. */

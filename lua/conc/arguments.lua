@@ -85,4 +85,43 @@ function arguments.self(call, class, value)
   return value
 end
 
+-- No tail call of f: the name of the caller's call would be lost.
+local function pass(...)
+  return ...
+end
+
+-- f, when it has been seen to get no more arguments than it has names for, and
+-- an object of the class.
+local function strict(f, call, first, class)
+  local most = core.parameters(f)
+  return function(...)
+    if class then arguments.self(call, class, (...)) end
+    if most and select("#", ...) > most then
+      arguments.bad(most + first, call, "surplus argument")
+    end
+    return pass(f(...))
+  end
+end
+
+local function seal(t, first, class)
+  for name, f in pairs(t) do
+    local hidden = type(name) ~= "string" or name:find "^__"
+    if type(f) == "function" and not hidden and (class or core.parameters(f)) then
+      t[name] = strict(f, name, first, class)
+    end
+  end
+end
+
+--- Let the functions in a table refuse surplus arguments; those with `...` see to
+-- that themselves, or take any.
+function arguments.seal(t)
+  seal(t, 1)
+end
+
+--- The same for methods, which refuse objects of another class as well; unless
+-- they see to that themselves, and no class is given.
+function arguments.seal_methods(t, class)
+  seal(t, 0, class)
+end
+
 return arguments

@@ -190,6 +190,8 @@ function connection.Client(options)
   return limit(conn, options)
 end
 
+arguments.seal_methods(Listener, Listener)
+
 -- Waiting ------------------------------------------------------------------
 
 local function strangers_of(object)

@@ -259,6 +259,9 @@ function Manager.shutdown(m)
   self.state = "shut down"
 end
 
+arguments.seal_methods(Manager)
+arguments.seal_methods(Server, Server)
+
 -- Finalize it now: Lua does not what was made while the state is closing.
 local function release(object) getmetatable(object).__gc(object) end
 

@@ -8,6 +8,7 @@
 --   n       Value: how many there are
 --   last    Value: the number that was given last
 
+local arguments = require "conc.arguments"
 local core = require "conc.core"
 
 local Dict = core.dict
@@ -209,6 +210,8 @@ local function finish(lock, ok, ...)
   if not ok then error((...), 0) end
   return ...
 end
+
+arguments.seal_methods(steps)
 
 for name, f in pairs(steps) do
   List.methods[name] = function(session, entry, ...)

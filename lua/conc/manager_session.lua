@@ -274,7 +274,9 @@ local function failure(err, what)
   end
   if type(err) == "string" then
     err = err:gsub("^[^\n]-conc/manager_%w+%.lua:%d+: ", ""):gsub("'conc%.core%.([%w_]+)'", "'%1'")
-    err = err:gsub("argument #(%d+) to '%?'", ("argument #%%1 to '%s'"):format(what))
+    err = err:gsub("argument #(%d+) to '%?'", function(n) -- which counts the object
+      return ("argument #%d to '%s'"):format(n - 1, what)
+    end)
   end
   return "misuse", err
 end

@@ -98,6 +98,7 @@ function multiprocessing.get_context(method)
     }
     context.Pool = pool.process_pool(context)
     context.Manager = manager.of_context(context)
+    arguments.seal(context)
     contexts[method] = setmetatable(context, {__index = multiprocessing})
   end
   return contexts[method]
@@ -118,5 +119,7 @@ function multiprocessing.set_forkserver_preload(names)
   end
   core.set_note("preload", table.concat(names, "\n"))
 end
+
+arguments.seal(multiprocessing)
 
 return multiprocessing

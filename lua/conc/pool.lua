@@ -299,6 +299,8 @@ function Pool:__close(err)
   getmetatable(self.executor).__close(self.executor, err)
 end
 
+for _, class in ipairs {AsyncResult, Results, Pool} do arguments.seal_methods(class, class) end
+
 -- Making -------------------------------------------------------------------
 
 local names = {"processes", "initializer", "initargs", "maxtasksperchild"}

@@ -188,10 +188,10 @@ local function method(class, name, names, finish)
   return shielded(function(p, ...)
     check_self(p, class, name)
     if names[1] == "item" and select("#", ...) == 0 then
-      arguments.bad(2, name, "item: value expected")
+      arguments.bad(1, name, "item: value expected")
     end
-    arguments.no_more(#names + 2, name, select(#names + 1, ...))
-    if timeout then arguments.timeout(timeout + 1, name, "timeout", (select(timeout, ...))) end
+    arguments.no_more(#names + 1, name, select(#names + 1, ...))
+    if timeout then arguments.timeout(timeout, name, "timeout", (select(timeout, ...))) end
     return finish(p, invoke(p, name, ...))
   end)
 end

@@ -164,6 +164,8 @@ function List.format(list)
   return table.concat(parts)
 end
 
+arguments.seal_methods(List)
+
 local function index_error(i, n)
   core.raise(("index: %s is not in 1 to %d"):format(tostring(i), n))
 end

@@ -11,7 +11,6 @@ Manager.__name = "SharedMemoryManager"
 -- Handles of its own: users close theirs.
 
 local function running(manager, what)
-  arguments.self(what, Manager, manager)
   if manager.state ~= "started" then
     core.raise(("cannot make a %s: the manager is not running"):format(what))
   end
@@ -56,5 +55,7 @@ end
 
 Manager.__close = Manager.shutdown
 Manager.__gc = Manager.shutdown
+
+arguments.seal_methods(Manager, Manager)
 
 return {SharedMemoryManager = SharedMemoryManager}
