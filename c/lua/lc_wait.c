@@ -132,6 +132,8 @@ int lc_fail(lua_State *L, apr_status_t st) {
                        "forked after conc had made it");
   if (st == CONC_EXHAUSTED)
     return lc_throw(L, "SharedMemoryError", "no shared memory left");
+  if (st == CONC_CORRUPT)
+    return lc_error(L, "what another process sent makes no sense");
   if (word(st) != NULL)
     return lc_error(L, "%s", word(st));
   return lc_error(L, "%s", conc_sys_strerror(st, text, sizeof text));

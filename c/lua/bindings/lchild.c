@@ -3,6 +3,7 @@
 #include <lualib.h>
 
 #include "base/init.h"
+#include "base/status.h"
 #include "ipc/child.h"
 #include "lua/bindings/lprocess.h"
 #include "lua/module.h"
@@ -14,13 +15,21 @@ static conc_handle check_channel(lua_State *L) {
   return (conc_handle)luaL_checkinteger(L, 1);
 }
 
+/* What a parent that is killed has shared goes with it. */
+static bool orphaned(conc_handle channel, apr_status_t st) {
+  unsigned char byte;
+  size_t n = 1;
+  return st == APR_EOF ||
+         (st == CONC_CORRUPT && conc_sys_read(channel, &byte, &n) == APR_EOF);
+}
+
 /* Push the values that come next through the channel; without a parent there
    is nothing to do. */
 static int receive(lua_State *L, conc_handle channel) {
   conc_wire *w = lc_newwire(L);
   int top = lua_gettop(L);
   apr_status_t st = conc_child_job(channel, w);
-  if (st == APR_EOF)
+  if (orphaned(channel, st))
     conc_sys_end_now(1);
   if (st != APR_SUCCESS)
     return lc_fail(L, st);
