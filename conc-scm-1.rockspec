@@ -129,6 +129,7 @@ local common = {
   "c/lua/bindings/llock.c",
   "c/lua/bindings/lmap.c",
   "c/lua/bindings/lmap_chunks.c",
+  "c/lua/bindings/lmap_results.c",
   "c/lua/bindings/lmap_worker.c",
   "c/lua/bindings/lpipe.c",
   "c/lua/bindings/lprocess.c",

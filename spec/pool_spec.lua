@@ -216,11 +216,71 @@ for _, kind in ipairs {"Pool", "ThreadPool"} do
   end)
 end
 
+local function die()
+  os.execute("kill -9 " .. require "conc.multiprocessing".current_process():pid())
+end
+
 describe("A Pool", function()
   it("loses one task with a process that is killed, and no more", function()
     local p <close> = multiprocessing.Pool(1)
-    local r = p:apply_async(function() require "spec.die"() end)
+    local r = p:apply_async(die)
     assert.is_true(conc.Error.is(raised(r.get, r, helper.patience), "WorkerDied"))
     assert.equal(9, p:apply(square, {3}))
+  end)
+
+  for _, call in ipairs {"map", "starmap"} do
+    it("does all other items of a " .. call .. ", once one has killed a process", function()
+      local calls, fatal = multiprocessing.Array("i", 60), multiprocessing.Value("b", 1)
+      local function work(x)
+        calls:add(x, 1)
+        if fatal.value == 1 and (x == 1 or x == 27 or x == 28 or x == 60) then die() end
+        return x, "more"
+      end
+      local xs = {}
+      for i = 1, 60 do xs[i] = call == "map" and i or {i} end
+      local p <close> = multiprocessing.Pool(2)
+      for round, size in ipairs {60, 20, 7} do
+        local told = {}
+        local r = p[call .. "_async"](p, work, xs, {
+          chunksize = size,
+          callback = function() told[#told + 1] = "results" end,
+          error_callback = function(err) told[#told + 1] = err.class end,
+        })
+        assert.is_true(r:wait(helper.patience))
+        assert.is_true(r:ready())
+        assert.is_false(r:successful())
+        assert.is_true(conc.Error.is(raised(r.get, r), "WorkerDied"))
+        helper.eventually(function() return #told > 0 end)
+        assert.same({"WorkerDied"}, told)
+        for i = 1, 60 do assert.is_true(calls[i] >= round) end
+      end
+      fatal.value = 0
+      local results = p[call](p, work, xs, 60)
+      assert.equal(60, results.n)
+      for i = 1, 60 do assert.equal(i, results[i]) end
+    end)
+  end
+
+  it("gives a chunk to a second process when the first one dies before its items", function()
+    local deaths = multiprocessing.Value("i", 0)
+    local fatal = {__conc_pack = function(o)
+      return function(left, x)
+        if left.value > 0 then
+          left:add(-1)
+          os.execute("kill -9 " .. require "conc.multiprocessing".current_process():pid())
+        end
+        return {x = x}
+      end, deaths, o.x
+    end}
+    local xs = {}
+    for i = 1, 5 do xs[i] = setmetatable({x = i}, fatal) end
+    local function open(o) return o.x end
+    local p <close> = multiprocessing.Pool(1)
+    deaths.value = 1
+    assert.same({n = 5, 1, 2, 3, 4, 5}, p:map(open, xs, 5))
+    deaths.value = 2
+    assert.is_true(conc.Error.is(raised(p.map, p, open, xs, 5), "WorkerDied"))
+    assert.equal(0, deaths.value)
+    assert.same({n = 5, 1, 2, 3, 4, 5}, p:map(open, xs, 5))
   end)
 end)

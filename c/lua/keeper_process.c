@@ -294,13 +294,20 @@ static bool salvage(lc_keeper *k, unsigned slot) {
   return true;
 }
 
+/* A chunk of which no item had begun: nothing is lost, so it may be given to
+   another process, once. */
+static bool untouched(lc_keeper *k, conc_future *f) {
+  return !k->conf->on_death && !lc_keeper_hurried(k) &&
+         atomic_load(&conc_lane_at(k->lane)->at) == 0 && lc_range_again(f);
+}
+
 /* The task in the slot was lost with its process. */
 static void judge(lc_keeper *k, unsigned slot) {
   conc_future *f = k->slots[slot];
   conc_msg why;
   if ((conc_future_asked(f) & (CONC_ASK_CANCEL | CONC_ASK_LATE)) != 0) {
     lc_keeper_return(k, slot); /* which ends it */
-  } else if (lc_post_retry(f)) {
+  } else if (lc_post_retry(f) || untouched(k, f)) {
     lc_keeper_return(k, slot);
   } else if (!k->conf->on_death &&
              (lc_keeper_hurried(k) || !salvage(k, slot))) {

@@ -184,6 +184,7 @@ int lc_open_core(lua_State *L) {
   lc_setfuncs(L, lc_listener_functions);
   lc_setfuncs(L, lc_conn_functions);
   lc_setfuncs(L, lc_wait_functions);
+  lc_setfuncs(L, lc_chunk_functions);
   lua_newtable(L);
   lc_setfuncs(L, lc_serve_functions);
   lua_setfield(L, -2, "child");

@@ -51,6 +51,22 @@ lc_piece *lc_piece_of(conc_future *f) {
 
 /* ---- Ranges: behind the bytes of the message, see post.h ---- */
 
+static apr_status_t append(conc_future *f, lc_items items, bool again) {
+  const lc_range_tail t = {items, again};
+  return lc_post_append(&f->msg, &t, sizeof t);
+}
+
+static unsigned char *tail_at(conc_future *f) {
+  return conc_msg_data(&f->msg) + f->msg.size - sizeof(lc_range_tail);
+}
+
+static lc_range_tail tail_of(conc_future *f) {
+  lc_range_tail t = {{0, 0}, 0};
+  if (f->kind == LC_TASK_RANGE)
+    memcpy(&t, tail_at(f), sizeof t);
+  return t;
+}
+
 apr_status_t lc_range_new(conc_future **out, conc_future *f, lc_items range) {
   conc_wire_parts parts = lc_post_parts(f);
   apr_status_t st = conc_future_new(out);
@@ -63,17 +79,24 @@ apr_status_t lc_range_new(conc_future **out, conc_future *f, lc_items range) {
   if (st == APR_SUCCESS) {
     for (uint32_t i = 0; i < m->nrefs; i++)
       conc_retain(conc_msg_refs(m)[i]);
-    st = lc_post_append(m, &range, sizeof range);
+    st = append(*out, range, false);
   }
   if (st != APR_SUCCESS)
     conc_release(&(*out)->obj);
   return st;
 }
 
-lc_items lc_range_of(conc_future *f) {
-  lc_items range = {0, 0};
-  if (f->kind == LC_TASK_RANGE)
-    memcpy(&range, conc_msg_data(&f->msg) + f->msg.size - sizeof range,
-           sizeof range);
-  return range;
+lc_items lc_range_of(conc_future *f) { return tail_of(f).items; }
+
+bool lc_range_again(conc_future *f) {
+  lc_range_tail t = tail_of(f);
+  if (f->kind == LC_TASK_RANGE && t.again == 0) {
+    t.again = 1;
+    memcpy(tail_at(f), &t, sizeof t);
+    return true;
+  }
+  if (f->kind != LC_TASK_CHUNK || append(f, t.items, true) != APR_SUCCESS)
+    return false;
+  f->kind = LC_TASK_RANGE;
+  return true;
 }

@@ -10,7 +10,9 @@
  *
  * When a process dies in item k, what it did since the last message is lost: so
  * those items are one new chunk, the death is item k's alone, and the items
- * after it are another new chunk.
+ * after it are another new chunk.  When it dies before the first item, nothing is
+ * lost, and another process gets the chunk; but if that does so, too, it may be
+ * the values of the chunk that kill, and all of its items fail.
  */
 
 #include "core/future.h"
@@ -44,10 +46,20 @@ typedef struct lc_items {
   uint32_t from, to; /* counted from 0; 0, 0: all */
 } lc_items;
 
+/* Behind the bytes of such a task. */
+typedef struct lc_range_tail {
+  lc_items items;
+  uint32_t again; /* 1: given to a second process, as it was */
+} lc_range_tail;
+
 /* A future for the items of f's task in that range. */
 apr_status_t lc_range_new(conc_future **out, conc_future *f, lc_items range);
 
 /* The range of f's task, a chunk. */
 lc_items lc_range_of(conc_future *f);
+
+/* f's process has died before it began with an item.  True, once: it may be given
+   to another one. */
+bool lc_range_again(conc_future *f);
 
 #endif

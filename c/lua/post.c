@@ -98,7 +98,7 @@ conc_wire_parts lc_post_parts(conc_future *f) {
   if (f->kind == LC_TASK_OPTIONS)
     parts.size -= sizeof(lc_post) + lc_post_of(f, &name).len;
   else if (f->kind == LC_TASK_RANGE)
-    parts.size -= sizeof(lc_items);
+    parts.size -= sizeof(lc_range_tail);
   return parts;
 }
 

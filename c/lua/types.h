@@ -81,6 +81,7 @@ extern const luaL_Reg lc_conn_functions[];
 extern const luaL_Reg lc_crypto_functions[];
 /* ... for lua/conc/multiprocessing.lua. */
 extern const luaL_Reg lc_wait_functions[];
+extern const luaL_Reg lc_chunk_functions[];
 
 int lc_excepthook(lua_State *L); /* the original one */
 

@@ -365,13 +365,24 @@ local function refuse_callbacks(options)
   end
 end
 
+local function after(timeout)
+  return timeout and core.time() + timeout
+end
+
+-- Wait for the futures of an AsyncResult and their parts; false: not in time.
+local function await(session, futures, deadline)
+  for _, future in ipairs(futures) do
+    local left = deadline and math.max(0, deadline - core.time())
+    local parts = session:await(future, left) and require "conc.pool".parts(future)
+    if not parts or not await(session, parts, deadline) then return false end
+  end
+  return true
+end
+
 -- The results of an AsyncResult.
 local function get(session, result, timeout)
-  local deadline = timeout and core.time() + timeout
-  for _, future in ipairs(result.futures) do
-    if not session:await(future, deadline and math.max(0, deadline - core.time())) then
-      error(core.Error.new("TimeoutError", "the result is not ready in time"), 0)
-    end
+  if not await(session, result.futures, after(timeout)) then
+    error(core.Error.new("TimeoutError", "the result is not ready in time"), 0)
   end
   return result.collect(result.futures)
 end
@@ -411,13 +422,8 @@ function methods.AsyncResult.get(session, entry, timeout)
 end
 
 function methods.AsyncResult.wait(session, entry, timeout)
-  local deadline = timeout and core.time() + timeout
-  for _, future in ipairs(entry.object.futures) do
-    if not session:await(future, deadline and math.max(0, deadline - core.time())) then
-      return nil, "timeout"
-    end
-  end
-  return true
+  if await(session, entry.object.futures, after(timeout)) then return true end
+  return nil, "timeout"
 end
 
 methods.AsyncResult.ready = true

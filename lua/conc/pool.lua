@@ -25,32 +25,6 @@ local function check_callbacks(call, n, options)
   return options
 end
 
--- In a worker --------------------------------------------------------------
-
-local function keep(results, i, ok, ...)
-  if ok then
-    results[i] = (...)
-  else
-    results.errors = results.errors or {}
-    results.errors[i] = {value = (...)}
-  end
-end
-
---- The first result of fn for each of n items; those that failed are in
--- `errors`.  All are done, whatever fails.
-function pool.run_chunk(fn, star, items, n)
-  local results = {}
-  for i = 1, n do
-    local item = items[i]
-    if star then
-      keep(results, i, pcall(fn, table.unpack(item, 1, item.n or #item)))
-    else
-      keep(results, i, pcall(fn, item))
-    end
-  end
-  return results
-end
-
 -- Results ------------------------------------------------------------------
 
 --- What comes of an asynchronous call.
@@ -60,12 +34,21 @@ AsyncResult.__index = AsyncResult
 AsyncResult.__name = "AsyncResult"
 pool.AsyncResult = AsyncResult
 
+--- The futures that do what this one, a chunk of a map, has left undone, since
+-- its process died; none if it has done all, or is not done.
+function pool.parts(future)
+  return {core.chunk_parts(future)}
+end
+
 -- 'collect' makes the result of the futures, when all are done, or raises.
 local function new_result(futures, collect, options)
   local self = setmetatable({futures = futures, collect = collect}, AsyncResult)
   if not options.callback and not options.error_callback then return self end
   local left = math.max(#futures, 1)
-  local function done()
+  local function done(f)
+    local parts = f and pool.parts(f) or {}
+    left = left + #parts -- some of which may be done, and call this at once
+    for _, part in ipairs(parts) do part:add_done_callback(done) end
     left = left - 1
     if left > 0 then return end
     local results = table.pack(pcall(collect, futures))
@@ -80,14 +63,25 @@ local function new_result(futures, collect, options)
   return self
 end
 
+-- Wait for the futures and their parts; false: not in time.
+local function await(futures, deadline)
+  local left = deadline and math.max(0, deadline - core.time())
+  local _, undone = require "conc.futures".wait(futures, left)
+  if #undone > 0 then return false end
+  for _, f in ipairs(futures) do
+    local parts = pool.parts(f)
+    if #parts > 0 and not await(parts, deadline) then return false end
+  end
+  return true
+end
+
 --- Wait until it is done.
 -- @number[opt] timeout seconds
 -- @return `true`, or `nil` and "timeout"
 function AsyncResult:wait(timeout)
   arguments.timeout(1, "wait", "timeout", timeout)
-  local _, left = require "conc.futures".wait(self.futures, timeout)
-  if #left > 0 then return nil, "timeout" end
-  return true
+  if await(self.futures, timeout and core.time() + timeout) then return true end
+  return nil, "timeout"
 end
 
 --- The results; raises what the call raised, or a TimeoutError.
@@ -100,12 +94,16 @@ function AsyncResult:get(timeout)
   return self.collect(self.futures)
 end
 
---- Is it done?
-function AsyncResult:ready()
-  for _, f in ipairs(self.futures) do
-    if not f:done() then return false end
+local function all_done(futures)
+  for _, f in ipairs(futures) do
+    if not f:done() or not all_done(pool.parts(f)) then return false end
   end
   return true
+end
+
+--- Is it done?
+function AsyncResult:ready()
+  return all_done(self.futures)
 end
 
 --- Did it end without an error?  Raises when it is not done.
@@ -167,23 +165,33 @@ local function items_of(call, xs)
   return items, n
 end
 
--- The results of all chunks as one table; the first error is raised.
-local function joiner(sizes)
-  return function(futures)
-    local all, n = {}, 0
-    for k, f in ipairs(futures) do
-      local results = f:result()
-      local errors = results.errors
-      for i = 1, sizes[k] do
-        if errors and errors[i] then error(errors[i].value, 0) end
-        all[n + i] = results[i]
-      end
-      n = n + sizes[k]
+-- Put the first results of a chunk's items behind the n of 'all'; returns how
+-- many are there then.  The first error is raised.
+local function gather(all, n, future)
+  local results, odd, done = core.chunk_results(future)
+  for i = 1, done do
+    local other = odd and odd[i]
+    if not other then
+      all[n + i] = results[i]
+    elseif other.n then
+      all[n + i] = other[1]
+    else
+      error(other.error, 0)
     end
-    all.n = n
-    return all
   end
+  n = n + done
+  for _, part in ipairs(pool.parts(future)) do n = gather(all, n, part) end
+  return n
 end
+
+local function gather_all(futures)
+  local all, n = {}, 0
+  for _, f in ipairs(futures) do n = gather(all, n, f) end
+  all.n = n
+  return all
+end
+
+local MOST_ITEMS = 100000 -- of a chunk
 
 local function start_map(self, call, fn, xs, options)
   local star = call:find "^star" ~= nil
@@ -194,15 +202,13 @@ local function start_map(self, call, fn, xs, options)
   check_open(self)
   local items, n = items_of(call, xs)
   local size = options.chunksize or math.max(1, math.ceil(n / (4 * self.processes)))
-  local futures, sizes = {}, {}
+  size = math.min(size, MOST_ITEMS)
+  local futures = {}
   for first = 1, n, size do
     local last = math.min(first + size - 1, n)
-    local chunk = table.move(items, first, last, 1, {})
-    sizes[#sizes + 1] = last - first + 1
-    futures[#futures + 1] =
-      self.executor:submit(pool.run_chunk, fn, star, chunk, last - first + 1)
+    futures[#futures + 1] = core.submit_chunk(self.executor, fn, star, items, first, last)
   end
-  return new_result(futures, joiner(sizes), options)
+  return new_result(futures, gather_all, options)
 end
 
 --- The first results of fn(x) for all x of xs, in their order, as a table with

@@ -196,36 +196,6 @@ static void fail_chunk(lua_State *L, conc_future *f, lua_Integer count) {
   lua_settop(L, top);
 }
 
-/* t[base + k] = from[k] for k up to n; 'from' may be nil. */
-static void move_results(lua_State *L, int from, int to, lua_Integer base,
-                         lua_Integer n) {
-  for (lua_Integer k = 1; k <= n && !lua_isnil(L, from); k++) {
-    lua_rawgeti(L, from, k);
-    lua_rawseti(L, to, base + k);
-  }
-}
-
-/* The same of a chunk in pieces, see piece.h. */
-static lua_Integer take_pieces(lua_State *L, map *m, lc_piece *p) {
-  int top = lua_gettop(L), results = top + 1, odd = top + 2;
-  lua_Integer done = 0;
-  luaL_checkstack(L, 12, NULL);
-  lua_newtable(L);
-  lua_newtable(L);
-  for (size_t i = 0; i < p->n; i++) {
-    lc_unpack_copy(L, &p->parts[i]);
-    lua_Integer n = lua_tointeger(L, odd + 3);
-    learn(m, n, lua_tointeger(L, odd + 4));
-    move_results(L, odd + 1, results, done, n);
-    move_results(L, odd + 2, odd, done, n);
-    done += n;
-    lua_settop(L, odd);
-  }
-  lua_replace(L, up(ODD));
-  lua_replace(L, up(RESULTS));
-  return done;
-}
-
 /* Push the results of a chunk that is done, as the current ones, and its parts:
    futures and counts; returns how many items it did. */
 static lua_Integer take_results(lua_State *L, map *m, const lc_chunk *c) {
@@ -236,25 +206,22 @@ static lua_Integer take_results(lua_State *L, map *m, const lc_chunk *c) {
     fail_chunk(L, c->future, c->count);
     return c->count;
   }
-  if (lc_piece_of(c->future) != NULL)
-    return take_pieces(L, m, lc_piece_of(c->future));
-  lc_unpack_copy(L, &c->future->msg);
-  lua_Integer done = lua_tointeger(L, top + 3);
-  learn(m, done, lua_tointeger(L, top + 4));
+  lua_Integer ns, done = lc_chunk_results(L, c->future, &ns);
+  learn(m, done, ns);
   lua_pushvalue(L, top + 1);
   lua_replace(L, up(RESULTS));
   lua_pushvalue(L, top + 2);
   lua_replace(L, up(ODD));
-  for (int i = 0; i < 4; i++)
-    lua_remove(L, top + 1);
+  lua_remove(L, top + 1);
+  lua_remove(L, top + 1);
   return done;
 }
 
 /* The parts of a chunk, from 'at' on to the top, take its place. */
 static void put_parts(lua_State *L, map *m, int at, lua_Integer base) {
-  lc_chunk parts[2];
+  lc_chunk parts[LC_PIECE_MORE];
   int n = 0;
-  for (; n < 2 && at < lua_gettop(L); n++, at += 2) {
+  for (; n < LC_PIECE_MORE && at < lua_gettop(L); n++, at += 2) {
     conc_future *f = (conc_future *)lc_testany(L, at);
     conc_retain(&f->obj);
     parts[n] = (lc_chunk){f, lua_tointeger(L, at + 1), base};
@@ -262,20 +229,6 @@ static void put_parts(lua_State *L, map *m, int at, lua_Integer base) {
   }
   while (n-- > 0)
     lc_chunks_put(&m->chunks, &parts[n], true);
-}
-
-/* So do the futures of a piece. */
-static void put_more(map *m, lc_piece *p, lua_Integer base) {
-  for (int i = 0; i < LC_PIECE_MORE; i++)
-    base += p->counts[i];
-  for (int i = LC_PIECE_MORE; i-- > 0;) {
-    base -= p->counts[i];
-    if (p->more[i] == NULL)
-      continue;
-    conc_retain(&p->more[i]->obj);
-    lc_chunks_put(&m->chunks, &(lc_chunk){p->more[i], p->counts[i], base},
-                  true);
-  }
 }
 
 /* Wait until the next chunk to give is done; as lc_chunks_await. */
@@ -317,8 +270,6 @@ static bool next_chunk(lua_State *L, map *m) {
     return false; /* closed, or given to somebody else */
   (void)lc_chunks_take(&m->chunks, place); /* nothing raises from here on */
   put_parts(L, m, top + 1, c.base + done);
-  if (lc_piece_of(c.future) != NULL)
-    put_more(m, lc_piece_of(c.future), c.base + done);
   m->base = c.base;
   m->count = done;
   conc_release(&c.future->obj);
@@ -368,7 +319,7 @@ static int next_item(lua_State *L) {
 
 /* ---- The call ---- */
 
-enum { CHUNK = 4, TIMEOUT, BUFFER, UNORDERED, PROGRESS, MOST = 500000 };
+enum { CHUNK = 4, TIMEOUT, BUFFER, UNORDERED, PROGRESS };
 
 /* The size of chunks as long as nothing was measured. */
 static lua_Integer first_size(lua_State *L, const map *m, bool sequence) {
@@ -382,9 +333,9 @@ static void read_options(lua_State *L, map *m, bool sequence) {
   static const char *const names[] = {"chunksize", "timeout",  "buffersize",
                                       "unordered", "progress", NULL};
   lc_options_at(L, 4, names);
-  m->size = lc_optinteger(L, CHUNK, "chunksize", 0, 1, MOST);
+  m->size = lc_optinteger(L, CHUNK, "chunksize", 0, 1, LC_MAP_MOST);
   m->deadline = lc_deadline(L, TIMEOUT, "timeout");
-  m->window = lc_optinteger(L, BUFFER, "buffersize", 0, 1, MOST);
+  m->window = lc_optinteger(L, BUFFER, "buffersize", 0, 1, LC_MAP_MOST);
   m->fixed = m->window != 0;
   if (m->size == 0) {
     m->flags |= LC_MAP_SPLIT;

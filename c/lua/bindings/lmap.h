@@ -23,8 +23,8 @@
 
 enum { LC_MAP_STAR = 1, LC_MAP_SPLIT = 2 };
 
-/* About what a chunk should take: ns. */
-enum { LC_MAP_BATCH = 1000000 };
+/* About what a chunk should take: ns.  Its items at most. */
+enum { LC_MAP_BATCH = 1000000, LC_MAP_MOST = 500000 };
 
 /*
  * How a chunk that is done for another process gets on: the item that it is at
@@ -44,5 +44,12 @@ typedef struct lc_stream {
  * items) from 'at' on, in place of that; raises.
  */
 conc_future *lc_map_push_chunk(lua_State *L, lc_state *S, conc_pool *p, int at);
+
+/*
+ * Push the results of a chunk that has finished, its odd ones or nil, and then
+ * future and count of each chunk that does the rest, in order.  Returns how many
+ * items it did itself; they took *ns.
+ */
+lua_Integer lc_chunk_results(lua_State *L, conc_future *f, lua_Integer *ns);
 
 #endif
