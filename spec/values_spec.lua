@@ -1,6 +1,7 @@
 local conc = require "conc"
 local core = require "conc.core"
 local helper = require "spec.helper"
+local multiprocessing = require "conc.multiprocessing"
 local queue = require "conc.queue"
 local threading = require "conc.threading"
 
@@ -1011,6 +1012,13 @@ describe("What crosses: functions of conc", function()
       threading.Barrier(1), threading.Value("i"), threading.Array("i", 1),
       threading.Thread {target = print}, queue.Queue(), queue.LifoQueue(),
       queue.PriorityQueue(), queue.SimpleQueue(), executor, future}
+    for _, name in ipairs {"Lock", "RLock", "Condition", "Semaphore", "BoundedSemaphore",
+      "Event", "Queue", "JoinableQueue", "SimpleQueue"} do
+      objects[#objects + 1] = multiprocessing[name]()
+    end
+    objects[#objects + 1] = multiprocessing.Barrier(1)
+    objects[#objects + 1] = multiprocessing.Value("i")
+    objects[#objects + 1] = multiprocessing.Array("i", 1)
     local n = 0
     for _, object in ipairs(objects) do
       local index = getmetatable(object).__index
@@ -1021,7 +1029,7 @@ describe("What crosses: functions of conc", function()
         n = n + 1
       end
     end
-    assert.is_true(n > 80)
+    assert.is_true(n > 150)
   end)
 
   it("is a method as a target or a task", function()
@@ -1037,6 +1045,15 @@ describe("What crosses: functions of conc", function()
     assert.equal(5, a[1])
     e:set()
     assert.is_true(waiting:result())
+  end)
+
+  it("is a method as a task of another process", function()
+    local executor <close> = require "conc.futures".ProcessPoolExecutor(1)
+    local e, v = multiprocessing.Event(), multiprocessing.Value("i", 2)
+    local waiting = executor:submit(e.wait, e)
+    e:set()
+    assert.is_true(waiting:result())
+    assert.equal(5, executor:submit(v.add, v, 3):result())
   end)
 end)
 

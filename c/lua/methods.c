@@ -15,10 +15,26 @@ static void to_methods(lua_State *L) {
   lua_remove(L, -2);
 }
 
+/* How many types before this one have its name: a class within the process and
+   its twin between processes do. */
+static int number_of(const lc_type *type) {
+  int n = 0;
+  for (const lc_type *const *t = lc_types; *t != type; t++)
+    n += strcmp((*t)->cls->name, type->cls->name) == 0;
+  return n;
+}
+
+/* A class is known by its name; if number_of is not 0, followed by # and that
+   digit. */
 bool lc_pushmethods(lua_State *L, const char *cls, size_t len) {
+  int number = 0;
+  if (len > 2 && cls[len - 2] == '#') {
+    number = cls[len - 1] - '0';
+    len -= 2;
+  }
   for (const lc_type *const *t = lc_types; *t != NULL; t++) {
     const char *name = (*t)->cls->name;
-    if (strlen(name) != len || memcmp(name, cls, len) != 0)
+    if (strlen(name) != len || memcmp(name, cls, len) != 0 || number-- != 0)
       continue;
     lc_pushmetatable(L, *t);
     to_methods(L);
@@ -41,8 +57,12 @@ static bool push_key(lua_State *L, int idx) {
 
 /* Replace the method's key on the top by its whole name. */
 static void push_name(lua_State *L, const lc_type *t) {
+  int number = number_of(t);
   lua_pushlstring(L, "", 1);
-  lua_pushstring(L, t->cls->name);
+  if (number == 0)
+    lua_pushstring(L, t->cls->name);
+  else
+    lua_pushfstring(L, "%s#%d", t->cls->name, number);
   lua_pushlstring(L, "", 1);
   lua_rotate(L, -4, -1);
   lua_concat(L, 4);
