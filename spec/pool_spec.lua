@@ -216,9 +216,7 @@ for _, kind in ipairs {"Pool", "ThreadPool"} do
   end)
 end
 
-local function die()
-  os.execute("kill -9 " .. require "conc.multiprocessing".current_process():pid())
-end
+local function die() require "spec.die"() end
 
 describe("A Pool", function()
   it("loses one task with a process that is killed, and no more", function()
@@ -231,9 +229,10 @@ describe("A Pool", function()
   for _, call in ipairs {"map", "starmap"} do
     it("does all other items of a " .. call .. ", once one has killed a process", function()
       local calls, fatal = multiprocessing.Array("i", 60), multiprocessing.Value("b", 1)
+      local deadly = {[1] = true, [27] = true, [28] = true, [60] = true}
       local function work(x)
         calls:add(x, 1)
-        if fatal.value == 1 and (x == 1 or x == 27 or x == 28 or x == 60) then die() end
+        if fatal.value == 1 and deadly[x] then require "spec.die"() end
         return x, "more"
       end
       local xs = {}
@@ -261,13 +260,42 @@ describe("A Pool", function()
     end)
   end
 
-  it("gives a chunk to a second process when the first one dies before its items", function()
+  it("does all items but one for each death, whenever processes are killed #stress", function()
+    local calls = multiprocessing.Array("i", 500)
+    local function work(x)
+      calls:add(x, 1)
+      local long = conc.time() + 0.0005
+      while conc.time() < long do end -- luacheck: ignore
+      return x
+    end
+    local xs = {}
+    for i = 1, 500 do xs[i] = i end
+    for round = 1, helper.scale(20) do
+      local p <close> = multiprocessing.Pool(3)
+      local r, kills = p:map_async(work, xs), 0
+      repeat
+        local children = multiprocessing.active_children()
+        if #children > 0 and kills < 6 then
+          children[math.random(#children)]:kill()
+          kills = kills + 1
+        end
+      until r:wait(0.01)
+      local left_out = 0
+      for i = 1, 500 do
+        if calls[i] == 0 then left_out = left_out + 1 end
+        calls[i] = 0
+      end
+      assert.is_true(left_out <= kills, ("round %d: %d items"):format(round, left_out))
+    end
+  end)
+
+  it("gives a chunk to another process when one dies before its items, three times", function()
     local deaths = multiprocessing.Value("i", 0)
     local fatal = {__conc_pack = function(o)
       return function(left, x)
         if left.value > 0 then
           left:add(-1)
-          os.execute("kill -9 " .. require "conc.multiprocessing".current_process():pid())
+          require "spec.die"()
         end
         return {x = x}
       end, deaths, o.x
@@ -276,9 +304,9 @@ describe("A Pool", function()
     for i = 1, 5 do xs[i] = setmetatable({x = i}, fatal) end
     local function open(o) return o.x end
     local p <close> = multiprocessing.Pool(1)
-    deaths.value = 1
+    deaths.value = 3
     assert.same({n = 5, 1, 2, 3, 4, 5}, p:map(open, xs, 5))
-    deaths.value = 2
+    deaths.value = 4
     assert.is_true(conc.Error.is(raised(p.map, p, open, xs, 5), "WorkerDied"))
     assert.equal(0, deaths.value)
     assert.same({n = 5, 1, 2, 3, 4, 5}, p:map(open, xs, 5))

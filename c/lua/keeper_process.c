@@ -267,7 +267,8 @@ static apr_status_t add_range(lc_piece *p, int i, conc_future *f,
 
 /*
  * A chunk of a map, lost in one of its items: that one fails, the others are
- * done by other processes; see piece.h.  False: all of them are to fail.
+ * done by other processes; see piece.h.  If it had just sent all that was begun,
+ * none is lost.  False: all of them are to fail.
  */
 static bool salvage(lc_keeper *k, unsigned slot) {
   enum { AGAIN, LOST, REST };
@@ -280,12 +281,13 @@ static bool salvage(lc_keeper *k, unsigned slot) {
   if (p == NULL)
     return false;
   uint32_t done = lc_range_of(f).from + p->done;
-  if (item <= done || item > to ||
-      add_range(p, AGAIN, f, (lc_items){done, item - 1}) != APR_SUCCESS ||
+  uint32_t lost = item == done ? 0 : 1;
+  if (item < done || item > to ||
+      add_range(p, AGAIN, f, (lc_items){done, item - lost}) != APR_SUCCESS ||
       add_range(p, REST, f, (lc_items){item, to}) != APR_SUCCESS ||
-      lost_item(k, &p->more[LOST]) != APR_SUCCESS)
+      (lost != 0 && lost_item(k, &p->more[LOST]) != APR_SUCCESS))
     return false;
-  p->counts[LOST] = 1;
+  p->counts[LOST] = lost;
   for (int i = REST; i >= AGAIN; i -= REST - AGAIN)
     if (p->more[i] != NULL)
       conc_pool_split(k->w, p->more[i]);
@@ -295,7 +297,7 @@ static bool salvage(lc_keeper *k, unsigned slot) {
 }
 
 /* A chunk of which no item had begun: nothing is lost, so it may be given to
-   another process, once. */
+   another process. */
 static bool untouched(lc_keeper *k, conc_future *f) {
   return !k->conf->on_death && !lc_keeper_hurried(k) &&
          atomic_load(&conc_lane_at(k->lane)->at) == 0 && lc_range_again(f);

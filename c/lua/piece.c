@@ -51,8 +51,8 @@ lc_piece *lc_piece_of(conc_future *f) {
 
 /* ---- Ranges: behind the bytes of the message, see post.h ---- */
 
-static apr_status_t append(conc_future *f, lc_items items, bool again) {
-  const lc_range_tail t = {items, again};
+static apr_status_t append(conc_future *f, lc_items items, uint32_t lost) {
+  const lc_range_tail t = {items, lost};
   return lc_post_append(&f->msg, &t, sizeof t);
 }
 
@@ -79,7 +79,7 @@ apr_status_t lc_range_new(conc_future **out, conc_future *f, lc_items range) {
   if (st == APR_SUCCESS) {
     for (uint32_t i = 0; i < m->nrefs; i++)
       conc_retain(conc_msg_refs(m)[i]);
-    st = append(*out, range, false);
+    st = append(*out, range, 0);
   }
   if (st != APR_SUCCESS)
     conc_release(&(*out)->obj);
@@ -90,12 +90,13 @@ lc_items lc_range_of(conc_future *f) { return tail_of(f).items; }
 
 bool lc_range_again(conc_future *f) {
   lc_range_tail t = tail_of(f);
-  if (f->kind == LC_TASK_RANGE && t.again == 0) {
-    t.again = 1;
+  if (++t.lost == LC_PIECE_TRIES)
+    return false;
+  if (f->kind == LC_TASK_RANGE) {
     memcpy(tail_at(f), &t, sizeof t);
     return true;
   }
-  if (f->kind != LC_TASK_CHUNK || append(f, t.items, true) != APR_SUCCESS)
+  if (f->kind != LC_TASK_CHUNK || append(f, t.items, t.lost) != APR_SUCCESS)
     return false;
   f->kind = LC_TASK_RANGE;
   return true;

@@ -11,13 +11,13 @@
  * When a process dies in item k, what it did since the last message is lost: so
  * those items are one new chunk, the death is item k's alone, and the items
  * after it are another new chunk.  When it dies before the first item, nothing is
- * lost, and another process gets the chunk; but if that does so, too, it may be
- * the values of the chunk that kill, and all of its items fail.
+ * lost, and another process gets the chunk; but after LC_PIECE_TRIES such deaths
+ * it may be the values of the chunk that kill, and all of its items fail.
  */
 
 #include "core/future.h"
 
-enum { LC_PIECE_MORE = 3 };
+enum { LC_PIECE_MORE = 3, LC_PIECE_TRIES = 4 };
 
 /* [o] of the keeper, until the future is done; then constant */
 typedef struct lc_piece {
@@ -49,7 +49,7 @@ typedef struct lc_items {
 /* Behind the bytes of such a task. */
 typedef struct lc_range_tail {
   lc_items items;
-  uint32_t again; /* 1: given to a second process, as it was */
+  uint32_t lost; /* processes that died before they began with it */
 } lc_range_tail;
 
 /* A future for the items of f's task in that range. */
@@ -58,7 +58,7 @@ apr_status_t lc_range_new(conc_future **out, conc_future *f, lc_items range);
 /* The range of f's task, a chunk. */
 lc_items lc_range_of(conc_future *f);
 
-/* f's process has died before it began with an item.  True, once: it may be given
+/* f's process has died before it began with an item.  True: it may be given
    to another one. */
 bool lc_range_again(conc_future *f);
 
