@@ -345,6 +345,17 @@ def shared():
     nanoseconds("Array_write", array_write, 200_000)
 
 
+def manager():
+    with multiprocessing.get_context("spawn").Manager() as m:
+        shared = m.dict(key=0)
+
+        def dict_read(n):
+            for _ in range(n):
+                shared["key"]
+
+        show("dict_read", each(dict_read, 5000) * 1e6, "us")
+
+
 class Cell:
     def __init__(self):
         self.value = 0
@@ -408,6 +419,7 @@ CASES = (
     process_pool,
     process_start,
     shared,
+    manager,
     string,
     table,
     tasks,

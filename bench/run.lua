@@ -11,7 +11,7 @@ local report = require "bench.report"
 local CASES = {
   "thread_start", "lock", "ping_pong", "one_way", "string", "table", "tasks",
   "cells", "select", "process_queue", "process_start", "process_pool", "shared",
-  "futures",
+  "manager", "futures",
 }
 local FLOORS = {
   "thread", "process", "pair", "queue", "pool", "memory", "call",
