@@ -317,6 +317,39 @@ describe("futures.any", function()
   end)
 end)
 
+describe("A combined future", function()
+  it("may be cancelled elsewhere as it gets its result #stress", function()
+    -- What a callback raises goes to stderr.
+    assert.same({"done"}, (helper.child(([[
+      local futures = require "conc.futures"
+      local queue, threading = require "conc.queue", require "conc.threading"
+      local there, back = queue.Queue(), queue.Queue()
+      local t = threading.Thread {target = function(from, to)
+        for f in from:items() do
+          to:put "begun"
+          f:cancel()
+          to:put "done"
+        end
+      end, args = {there, back}}:start()
+      for i = 1, %d do
+        for _, combine in ipairs {futures.all, futures.any} do
+          local p = futures.Promise()
+          local f = combine {p:future()}
+          there:put(f)
+          back:get()
+          for _ = 1, i %% 60 do end
+          p:set_result(1)
+          back:get()
+          assert(f:done())
+        end
+      end
+      there:shutdown()
+      t:join()
+      print "done"
+    ]]):format(helper.scale(20000)))))
+  end)
+end)
+
 describe("A ThreadPoolExecutor's option", function()
   local function ident() return require "conc.threading".get_ident() end
 

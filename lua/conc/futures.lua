@@ -190,6 +190,12 @@ local function check_sequence(call, fs, ...)
   for i = 1, #fs do check_future(call, fs, i) end
 end
 
+-- Set it, unless another thread has cancelled it meanwhile.
+local function settle(future, set, promise, ...)
+  local ok, err = pcall(set, promise, ...)
+  if not ok and not future:done() then error(err, 0) end
+end
+
 --- A future of the results of several.
 -- @tparam table fs a sequence of futures
 -- @treturn Future whose result is one table: the first result of each, in the
@@ -205,10 +211,12 @@ function futures.all(fs, ...)
     fs[i]:add_done_callback(function(f)
       if all:done() then return end
       local err = f:exception()
-      if err ~= nil or core.failed(f) then return promise:set_exception(err) end
+      if err ~= nil or core.failed(f) then
+        return settle(all, promise.set_exception, promise, err)
+      end
       results[i] = f:result()
       left = left - 1
-      if left == 0 then promise:set_result(results) end
+      if left == 0 then settle(all, promise.set_result, promise, results) end
     end)
   end
   return all
@@ -229,9 +237,11 @@ function futures.any(fs, ...)
     fs[i]:add_done_callback(function(f)
       if any:done() then return end
       local err = f:exception()
-      if err == nil and not core.failed(f) then return promise:set_result(f:result()) end
+      if err == nil and not core.failed(f) then
+        return settle(any, promise.set_result, promise, f:result())
+      end
       errors[i], left = err, left - 1
-      if left == 0 then promise:set_exception(group_error(errors, #fs)) end
+      if left == 0 then settle(any, promise.set_exception, promise, group_error(errors, #fs)) end
     end)
   end
   return any
