@@ -423,6 +423,15 @@ describe("A ProcessPoolExecutor", function()
       for i = 1, 200 do assert.same({i, which(i)}, {list[i]:result(helper.patience)}) end
     end
   end)
+
+  it("runs methods of what processes share", function()
+    local ex <close> = Executor(1)
+    local e, v = multiprocessing.Event(), multiprocessing.Value("i", 2)
+    local waiting = ex:submit(e.wait, e)
+    e:set()
+    assert.is_true(waiting:result(helper.patience))
+    assert.equal(5, ex:submit(v.add, v, 3):result(helper.patience))
+  end)
 end)
 
 describe("A worker process that dies", function()
