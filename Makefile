@@ -253,7 +253,8 @@ suite: c_specs
 
 # The same, each file in a process of its own.
 specs: c_specs
-	@CONC_AGAIN='$(AGAIN)' .ci/specs $(or $(BUSTED),$(wildcard spec/*_spec.lua))
+	@CONC_AGAIN='$(AGAIN)' CONC_TRIES='$(TRIES)' .ci/specs \
+	  $(or $(BUSTED),$(wildcard spec/*_spec.lua))
 
 # Not everywhere; C specs have a watchdog of their own as well.
 LIMIT := $(shell command -v timeout >/dev/null && echo timeout -k 10 300)
