@@ -149,6 +149,25 @@ describe("What crosses: tables", function()
     assert.equal(20000, good)
   end)
 
+  it("keeps tables that are scalars up to some place, and tables from there on", function()
+    for _, n in ipairs {0, 1, 31, 32, 33, 64, 100} do
+      local inner = {"inner"}
+      local list, fields, both = {}, {}, {}
+      for i = 1, n do
+        list[i], both[i] = i, i
+        fields[i * 1000], fields[-i - 0.5], both["k" .. i] = i, i, i
+      end
+      list[n + 1], list[n + 2] = inner, "after"
+      fields[true], fields[inner], both.inner = "yes", "key", inner
+      assert.same(list, journey(list))
+      assert.same(both, journey(both))
+      local back = journey {fields = fields, inner = inner}
+      assert.equal("key", back.fields[back.inner])
+      back.fields[back.inner], fields[inner] = nil, nil
+      assert.same(fields, back.fields)
+    end
+  end)
+
   it("keeps tables as keys, and which one is which", function()
     local key = {name = "key"}
     local t = {[key] = key, list = {key}}

@@ -73,7 +73,59 @@ static uint32_t push_sequence(lc_reader *r, uint32_t n) {
 
 /* ---- Tables ---- */
 
-void lc_build_table(lc_reader *r, bool shared) {
+/* The next value is a scalar: push it; else do nothing and say false. */
+static inline bool next_scalar(lc_reader *r) {
+  if (r->p == r->end)
+    return false;
+  if (lc_read_scalar(r, *r->p++))
+    return true;
+  r->p--;
+  return false;
+}
+
+/* Numbers in a row, but for the last one or two, with little ado. */
+static void fill_numbers(lc_reader *r, lc_reading *f) {
+  size_t size;
+  lua_State *L = r->L;
+  const unsigned char *p = r->p;
+  uint32_t n = f->n, all = f->all;
+  while (n < all && r->end - p >= LC_NUMBER_MOST &&
+         (size = lc_read_number(L, p)) != 0) {
+    p += size;
+    lua_rawseti(L, f->slot, (lua_Integer)++n);
+  }
+  r->p = p;
+  f->n = n;
+}
+
+/* The value on the top is the next of a table: an item, a key or a value. */
+static void item(lc_reader *r, lc_reading *f) {
+  lua_State *L = r->L;
+  if (f->n < f->all) {
+    lua_rawseti(L, f->slot, (lua_Integer)++f->n);
+    return;
+  }
+  if (f->m-- % 2 != 0) {
+    lua_rawset(L, f->slot);
+    return;
+  }
+  if (lua_isnil(L, -1) ||
+      (lua_type(L, -1) == LUA_TNUMBER && !lua_rawequal(L, -1, -1))) /* NaN */
+    lc_read_corrupt(r);
+}
+
+void lc_build_fill(lc_reader *r, lc_reading *f) {
+  if (f->n < f->all)
+    fill_numbers(r, f);
+  while (f->n < f->all && next_scalar(r))
+    lua_rawseti(r->L, f->slot, (lua_Integer)++f->n);
+  if (f->n == f->all)
+    while (f->m > 0 && next_scalar(r))
+      item(r, f);
+}
+
+/* A table that is nothing but scalars needs no frame; most are such. */
+bool lc_build_table(lc_reader *r, bool shared) {
   enum { LONG = 64 };
   size_t offset = (size_t)(r->p - r->start) - 1;
   uint32_t n = lc_read_count(r), m = lc_read_count(r);
@@ -92,9 +144,15 @@ void lc_build_table(lc_reader *r, bool shared) {
   }
   if (shared)
     lc_read_share(r, offset);
+  lc_reading flat = {.slot = lua_gettop(r->L), .n = had, .all = n, .m = 2 * m};
+  lc_build_fill(r, &flat);
+  if (flat.n == n && flat.m == 0)
+    return true;
   lc_reading *f = lc_read_open(r, LC_TABLE, n);
-  f->n = had;
-  f->m = 2 * m;
+  f->slot = flat.slot;
+  f->n = flat.n;
+  f->m = flat.m;
+  return false;
 }
 
 static lc_state *state_of(lc_reader *r) {
@@ -201,21 +259,6 @@ void lc_push_class_of(lc_reader *r) {
 
 /* ---- Parts ---- */
 
-void lc_build_item(lc_reader *r, lc_reading *f) {
-  lua_State *L = r->L;
-  if (f->n < f->all) {
-    lua_rawseti(L, f->slot, (lua_Integer)++f->n);
-    return;
-  }
-  if (f->m-- % 2 != 0) {
-    lua_rawset(L, f->slot);
-    return;
-  }
-  if (lua_isnil(L, -1) ||
-      (lua_type(L, -1) == LUA_TNUMBER && !lua_rawequal(L, -1, -1))) /* NaN */
-    lc_read_corrupt(r);
-}
-
 static void meta_item(lc_reader *r, lc_reading *f) {
   if (++f->n == 1)
     return; /* the table: stays at its slot */
@@ -227,7 +270,7 @@ static void meta_item(lc_reader *r, lc_reading *f) {
 void lc_build_deliver(lc_reader *r) {
   lc_reading *f = &r->frames[r->nframes - 1];
   switch (f->kind) {
-  case LC_TABLE: lc_build_item(r, f); break;
+  case LC_TABLE: item(r, f); break;
   case LC_FUNC: lua_setupvalue(r->L, f->slot, (int)++f->n); break;
   case LC_META: meta_item(r, f); break;
   default:

@@ -9,10 +9,10 @@
 #include "lua/reader.h"
 
 /* After the tag was read: open a frame (and push the container). */
-void lc_build_table(lc_reader *r, bool shared);
 void lc_build_packed(lc_reader *r, bool shared);
 void lc_build_meta(lc_reader *r);
-/* True: the function is on the top, complete. */
+/* The same; or true: the table or function is on the top, complete. */
+bool lc_build_table(lc_reader *r, bool shared);
 bool lc_build_function(lc_reader *r, bool shared);
 
 /* The next upvalue of the function being read is one of an earlier one. */
@@ -22,8 +22,8 @@ void lc_build_class(lc_reader *r);
 /* Push the class that is meant, reading its blob if this is the first time. */
 void lc_push_class_of(lc_reader *r);
 
-/* The value on the top is the next of a table: an item, a key or a value. */
-void lc_build_item(lc_reader *r, lc_reading *f);
+/* Read on in a table while scalars come. */
+void lc_build_fill(lc_reader *r, lc_reading *f);
 /* The value on the top belongs to the innermost frame. */
 void lc_build_deliver(lc_reader *r);
 /* Close the innermost frame: its value is on the top then. */

@@ -111,8 +111,14 @@ typedef struct lc_memo {
   const void *key; /* table, function or upvalue */
   size_t offset;   /* of its tag */
   uint32_t index;  /* of an upvalue in its function */
-  uint32_t round;  /* of the packing that wrote it */
+  uint32_t slot;   /* that leads here */
 } lc_memo;
+
+/* Of the hash table of what was met. */
+typedef struct lc_slot {
+  uint32_t part; /* of the key */
+  uint32_t nth;  /* memo, from 1; 0: free */
+} lc_slot;
 
 typedef struct lc_frame {
   size_t offset; /* of the tag */
@@ -137,9 +143,12 @@ typedef struct lc_packer {
   size_t len, room;
   conc_obj **refs; /* retained */
   uint32_t nrefs, refroom;
-  lc_memo *memo; /* open addressing, a power of two, at most half full */
-  size_t memoroom, memoused;
-  uint32_t round;
+  lc_memo *memo; /* what was met, in that order */
+  uint32_t nmemo, memoroom;
+  lc_slot *slots; /* open addressing, a power of two, at most half full */
+  uint32_t nslots, free;
+  const void
+    *missed; /* what was looked for last, and goes to the slot 'free' */
   lc_frame *frames;
   uint32_t nframes, frameroom;
   int anchors;    /* stack slot of what must not be collected, or 0 */

@@ -21,7 +21,7 @@ static bool other(lc_reader *r, unsigned tag) {
   conc_obj *o;
   switch (tag) {
   case LC_TABLE:
-  case LC_TABLE | LC_SHARED: lc_build_table(r, tag != LC_TABLE); return false;
+  case LC_TABLE | LC_SHARED: return lc_build_table(r, tag != LC_TABLE);
   case LC_FUNC:
   case LC_FUNC | LC_SHARED: return lc_build_function(r, tag != LC_FUNC);
   case LC_PACKED:
@@ -81,47 +81,11 @@ static bool complete(const lc_reader *r) {
   return f->n == f->all && f->m == 0;
 }
 
-/* The next value is a scalar: push it; else do nothing and say false. */
-static inline bool next_scalar(lc_reader *r) {
-  if (r->p == r->end)
-    return false;
-  if (lc_read_scalar(r, *r->p++))
-    return true;
-  r->p--;
-  return false;
-}
-
-/* Numbers in a row, but for the last one or two, with little ado. */
-static void fill_numbers(lc_reader *r, lc_reading *f) {
-  size_t size;
-  lua_State *L = r->L;
-  const unsigned char *p = r->p;
-  uint32_t n = f->n, all = f->all;
-  while (n < all && r->end - p >= LC_NUMBER_MOST &&
-         (size = lc_read_number(L, p)) != 0) {
-    p += size;
-    lua_rawseti(L, f->slot, (lua_Integer)++n);
-  }
-  r->p = p;
-  f->n = n;
-}
-
-/* Read on in a table while scalars come. */
-static void fill_table(lc_reader *r, lc_reading *f) {
-  if (f->n < f->all)
-    fill_numbers(r, f);
-  while (f->n < f->all && next_scalar(r))
-    lua_rawseti(r->L, f->slot, (lua_Integer)++f->n);
-  if (f->n == f->all)
-    while (f->m > 0 && next_scalar(r))
-      lc_build_item(r, f);
-}
-
 static void read_value(lc_reader *r) {
   for (;;) {
     lc_reading *f = r->nframes == 0 ? NULL : &r->frames[r->nframes - 1];
     if (f != NULL && f->kind == LC_TABLE)
-      fill_table(r, f);
+      lc_build_fill(r, f);
     if (f != NULL && complete(r))
       lc_build_finish(r);
     else if (!value(r))

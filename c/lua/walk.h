@@ -16,8 +16,8 @@
 #include "lua/pack.h"
 #include "lua/writer.h"
 
-/* Stages of a frame. */
-enum { LC_ITEMS, LC_PAIR_VALUE, LC_META_VALUE };
+/* Stages of a frame; PAIR: a key and its value are on the top. */
+enum { LC_ITEMS, LC_PAIR, LC_PAIR_VALUE, LC_META_VALUE };
 
 void lc_walk_value(lua_State *L, lc_packer *pk);
 /* Work until every frame is closed. */
@@ -40,8 +40,9 @@ void lc_walk_userdata(lua_State *L, lc_packer *pk);
 void lc_walk_packed(lua_State *L, lc_packer *pk);
 void lc_walk_step_packed(lua_State *L, lc_packer *pk, lc_frame *f);
 
-/* Begin the table on the top, which was not met and has no name. */
-void lc_walk_new_table(lua_State *L, lc_packer *pk, bool is_class);
+/* Begin the table on the top, which was not met and has no name; its address. */
+void lc_walk_new_table(lua_State *L, lc_packer *pk, const void *key,
+                       bool is_class);
 void lc_walk_step_meta(lua_State *L, lc_packer *pk, lc_frame *f);
 /* The data at 'slot' turned out to be a class: know it as one, start anew. */
 void lc_walk_turn_class(lua_State *L, lc_packer *pk, int slot);

@@ -36,8 +36,8 @@ static void begin_meta(lua_State *L, lc_packer *pk, const void *key) {
   lc_walk_begin_table(L, pk, key);
 }
 
-void lc_walk_new_table(lua_State *L, lc_packer *pk, bool is_class) {
-  const void *key = lua_topointer(L, -1);
+void lc_walk_new_table(lua_State *L, lc_packer *pk, const void *key,
+                       bool is_class) {
   lc_walk_anchor(L, pk, -1);
   if (!lua_getmetatable(L, -1)) {
     if (is_class)
@@ -68,7 +68,7 @@ static void write_class(lua_State *L, lc_packer *pk, int cls) {
     pk->classes = top + 1;
     lc_write_byte(pk, LC_VERSION);
     lua_pushvalue(L, cls);
-    lc_walk_new_table(L, pk, true);
+    lc_walk_new_table(L, pk, lua_topointer(L, -1), true);
     lc_walk_drain(L, pk);
     pk->plain = false;
     lc_walk_flags(pk);
@@ -147,7 +147,7 @@ static void metatable(lua_State *L, lc_packer *pk) {
       L, pk, "%s",
       "cannot send an object with __gc or __close but no __conc_pack");
   else if (pk->classes != 0)
-    lc_walk_new_table(L, pk, true);
+    lc_walk_new_table(L, pk, lua_topointer(L, -1), true);
   else
     new_class(L, pk);
 }

@@ -36,14 +36,14 @@ static uint32_t write_integers(lua_State *L, lc_packer *pk, int at,
   return k;
 }
 
-/* Write the first items of a sequence of n, as far as they are scalars; how
-   many. */
+/* Write the items of a sequence of n behind 'from', as far as they are scalars;
+   the last one. */
 static uint32_t write_sequence(lua_State *L, lc_packer *pk, int table,
-                               uint32_t n) {
+                               uint32_t from, uint32_t n) {
   int top = lua_gettop(L), at = top + 1, types[AT_ONCE];
   bool bare = !lua_getmetatable(L, table); /* then lua_geti is the faster one */
   lua_settop(L, top);
-  for (uint32_t i = 0; i < n; i += AT_ONCE) {
+  for (uint32_t i = from; i < n; i += AT_ONCE) {
     uint32_t many = n - i < AT_ONCE ? n - i : AT_ONCE, k;
     for (k = 0; k < many; k++)
       types[k] = bare ? lua_geti(L, table, (lua_Integer)(i + k) + 1)
@@ -59,58 +59,26 @@ static uint32_t write_sequence(lua_State *L, lc_packer *pk, int table,
 }
 
 /*
- * The scalars that a long sequence begins with, by their index, which is twice
- * as fast as by lua_next.  It needs to know that they lie in the table's array:
- * then lua_next visits them first and in order, and can go on behind them.
- * They do if lua_next takes the index behind the last one for a key: nothing is
- * there, and lua_next raises for a key that is neither in the hash nor an index
- * of the array.  (An array that is exactly full cannot be told, and is walked.)
+ * The scalars of a long sequence, by their index, which is twice as fast as by
+ * lua_next: from behind the f->n that are written, whose key is on the top.  It
+ * needs to know that they lie in the table's array: then lua_next visits them
+ * in order, and can go on behind them.  They do if lua_next takes the index
+ * behind the last one for a key: nothing is there, and lua_next raises for a
+ * key that is neither in the hash nor an index of the array.  (An array that is
+ * exactly full cannot be told, and is walked.)
  */
 static void long_sequence(lua_State *L, lc_packer *pk, lc_frame *f) {
   lua_Unsigned len = lua_rawlen(L, f->slot);
   uint32_t n = len < INT32_MAX ? (uint32_t)len : INT32_MAX - 1;
-  int top = lua_gettop(L), first = lua_rawgeti(L, f->slot, 1);
-  lua_settop(L, top);
-  if (pk->anchors != 0 || first == LUA_TTABLE || !lua_checkstack(L, AT_ONCE) ||
+  if (pk->anchors != 0 || !lua_checkstack(L, AT_ONCE) ||
       !may_be_next(L, f->slot, (lua_Integer)n + 1))
     return;
-  uint32_t i = write_sequence(L, pk, f->slot, n);
-  lua_settop(L, top - 1);
-  if (i == 0)
-    lua_pushnil(L);
-  else
-    lua_pushinteger(L, (lua_Integer)i); /* the key that lua_next had last */
-  f->n = i;
+  f->n = write_sequence(L, pk, f->slot, f->n, n);
+  lua_pop(L, 1);
+  lua_pushinteger(L, (lua_Integer)f->n); /* the key that lua_next had last */
 }
 
-void lc_walk_begin_table(lua_State *L, lc_packer *pk, const void *key) {
-  lc_frame *f = lc_write_open(L, pk, LC_TABLE, lua_gettop(L));
-  if (f == NULL)
-    return;
-  lc_write_remember(pk, key, pk->len, 0);
-  unsigned char *p = lc_write_reserve(pk, 9);
-  if (p != NULL)
-    *p = LC_TABLE;
-  lua_pushnil(L); /* the first key */
-  if (lua_rawlen(L, f->slot) >= MANY)
-    long_sequence(L, pk, f);
-}
-
-void lc_walk_table(lua_State *L, lc_packer *pk) {
-  const void *key = lua_topointer(L, -1);
-  conc_blob *code = NULL;
-  if (lc_walk_seen(L, pk, key))
-    return;
-  if (key == pk->globals) {
-    pk->plain = false;
-    lc_write_byte(pk, LC_GLOBALS);
-    lua_pop(L, 1);
-    return;
-  }
-  if (lc_mayknow(pk->state, key) && lc_walk_known(L, pk, &code))
-    return;
-  lc_walk_new_table(L, pk, pk->classes != 0 && lc_walk_has(L, -1, "__index"));
-}
+/* ---- Pairs ---- */
 
 /* Write the string at -2 as a key; false: it makes the table a class. */
 static bool string_key(lua_State *L, lc_packer *pk) {
@@ -128,19 +96,31 @@ static bool string_key(lua_State *L, lc_packer *pk) {
   return true;
 }
 
+/*
+ * Write the key at -2, or nothing if it is the next of the sequence.  False: it
+ * is no scalar, or makes the table a class.
+ */
+static bool write_key(lua_State *L, lc_packer *pk, lc_frame *f) {
+  int type = lua_type(L, -2);
+  int exact = 0; /* a float with an integer's value is never a key */
+  if (type == LUA_TNUMBER && f->m == 0 &&
+      lua_tointegerx(L, -2, &exact) == (lua_Integer)f->n + 1 && exact) {
+    f->n++;
+    return true;
+  }
+  if (type == LUA_TSTRING ? !string_key(L, pk)
+                          : !lc_write_scalar(L, pk, -2, type))
+    return false;
+  f->m++;
+  return true;
+}
+
 /* The next key and its value are on the top: write one or both. */
 static void pair(lua_State *L, lc_packer *pk, lc_frame *f) {
-  int type = lua_type(L, -2);
-  if (type == LUA_TSTRING) {
-    f->m++;
-    if (string_key(L, pk))
-      lc_walk_value(L, pk);
-    else
-      lc_walk_turn_class(L, pk, f->slot);
-  } else if (type == LUA_TNUMBER && f->m == 0 && lua_isinteger(L, -2) &&
-             lua_tointeger(L, -2) == (lua_Integer)f->n + 1) {
-    f->n++;
+  if (write_key(L, pk, f)) {
     lc_walk_value(L, pk);
+  } else if (lua_type(L, -2) == LUA_TSTRING) {
+    lc_walk_turn_class(L, pk, f->slot);
   } else {
     f->m++;
     f->stage = LC_PAIR_VALUE;
@@ -153,7 +133,63 @@ static void close_table(lua_State *L, lc_packer *pk, const lc_frame *f) {
   lc_write_patch(pk, f->offset + 1, f->n);
   lc_write_patch(pk, f->offset + 5, f->m);
   lua_pop(L, 1);
-  pk->nframes--;
+}
+
+static bool is_scalar(int type) {
+  return type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN;
+}
+
+/*
+ * Write pairs as long as they are scalars; most tables in a large one are
+ * nothing else.  True: that was all.  False: the next pair is on the top.
+ */
+static bool flat_pairs(lua_State *L, lc_packer *pk, lc_frame *f) {
+  lua_pushnil(L); /* the first key */
+  while (!pk->failed && lua_next(L, f->slot)) {
+    int type = lua_type(L, -1);
+    if (!is_scalar(type) || !write_key(L, pk, f))
+      return false;
+    (void)lc_write_scalar(L, pk, -1, type);
+    lua_pop(L, 1);
+    if (f->n == MANY && f->m == 0)
+      long_sequence(L, pk, f);
+  }
+  return true;
+}
+
+void lc_walk_begin_table(lua_State *L, lc_packer *pk, const void *key) {
+  lc_frame flat = {.offset = pk->len, .slot = lua_gettop(L), .kind = LC_TABLE};
+  lc_write_remember(pk, key, pk->len, 0);
+  unsigned char *p = lc_write_reserve(pk, 9);
+  if (p == NULL)
+    return;
+  *p = LC_TABLE;
+  if (flat_pairs(L, pk, &flat)) {
+    close_table(L, pk, &flat);
+    return;
+  }
+  lc_frame *f = lc_write_open(L, pk, LC_TABLE, flat.slot);
+  if (f == NULL)
+    return;
+  *f = flat;
+  f->stage = LC_PAIR;
+}
+
+void lc_walk_table(lua_State *L, lc_packer *pk) {
+  const void *key = lua_topointer(L, -1);
+  conc_blob *code = NULL;
+  if (lc_walk_seen(L, pk, key))
+    return;
+  if (key == pk->globals) {
+    pk->plain = false;
+    lc_write_byte(pk, LC_GLOBALS);
+    lua_pop(L, 1);
+    return;
+  }
+  if (lc_mayknow(pk->state, key) && lc_walk_known(L, pk, &code))
+    return;
+  lc_walk_new_table(L, pk, key,
+                    pk->classes != 0 && lc_walk_has(L, -1, "__index"));
 }
 
 /*
@@ -184,11 +220,16 @@ void lc_walk_step_table(lua_State *L, lc_packer *pk) {
     if (f->stage == LC_PAIR_VALUE) {
       f->stage = LC_ITEMS;
       lc_walk_value(L, pk);
+    } else if (f->stage == LC_PAIR) {
+      f->stage = LC_ITEMS;
+      pair(L, pk, f);
     } else if (next(L, pk, f->slot)) {
       pair(L, pk, f);
     } else {
-      if (!pk->failed)
-        close_table(L, pk, f);
+      if (pk->failed)
+        return;
+      close_table(L, pk, f);
+      pk->nframes--;
       return;
     }
   }

@@ -53,55 +53,82 @@ void lc_write_drop(lc_packer *pk) {
 
 /* ---- What was met in this message ---- */
 
-static size_t slot_of(const lc_packer *pk, const void *key) {
-  uint64_t h = (uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u;
-  return (size_t)(h >> 32) & (pk->memoroom - 1);
+/*
+ * Tables made one after the other lie one after the other, and so do their
+ * slots: within 64 KiB of memory an address is its own hash.
+ */
+static uint32_t slot_of(const lc_packer *pk, const void *key) {
+  uint64_t unit = (uintptr_t)key / 16, region = unit >> 12;
+  uint64_t h = (unit & 0xfff) + (region * 0x9e3779b97f4a7c15u >> 32);
+  return (uint32_t)h & (pk->nslots - 1);
+}
+
+static uint32_t part_of(const void *key) {
+  return (uint32_t)((uintptr_t)key / 8);
 }
 
 lc_memo *lc_write_find(lc_packer *pk, const void *key) {
-  if (pk->memoused == 0)
+  if (pk->nmemo == 0)
     return NULL;
-  for (size_t i = slot_of(pk, key);; i = (i + 1) & (pk->memoroom - 1)) {
-    lc_memo *m = &pk->memo[i];
-    if (m->round != pk->round)
+  for (uint32_t i = slot_of(pk, key);; i = (i + 1) & (pk->nslots - 1)) {
+    const lc_slot *s = &pk->slots[i];
+    if (s->nth == 0) {
+      pk->missed = key;
+      pk->free = i;
       return NULL;
-    if (m->key == key)
-      return m;
+    }
+    if (s->part == part_of(key) && pk->memo[s->nth - 1].key == key)
+      return &pk->memo[s->nth - 1];
   }
 }
 
-static void put(lc_packer *pk, lc_memo m) {
-  size_t i = slot_of(pk, m.key);
-  while (pk->memo[i].round == pk->round)
-    i = (i + 1) & (pk->memoroom - 1);
-  pk->memo[i] = m;
+/* Give the n-th memo a slot, the first that is free from i on. */
+static void lead_to(lc_packer *pk, uint32_t n, uint32_t i) {
+  lc_memo *m = &pk->memo[n];
+  while (pk->slots[i].nth != 0)
+    i = (i + 1) & (pk->nslots - 1);
+  pk->slots[i] = (lc_slot){part_of(m->key), n + 1};
+  m->slot = i;
 }
 
-static bool widen(lc_packer *pk) {
-  size_t old = pk->memoroom, room = old == 0 ? 64 : 2 * old;
-  lc_memo *before = pk->memo;
-  lc_memo *memo = conc_alloc(room * sizeof *memo);
+static bool more_slots(lc_packer *pk) {
+  uint32_t n = pk->nslots == 0 ? 64 : 4 * pk->nslots;
+  lc_slot *slots = n == 0 ? NULL : conc_alloc(n * sizeof *slots);
+  if (slots == NULL) {
+    lc_write_nomem(pk);
+    return false;
+  }
+  memset(slots, 0, n * sizeof *slots);
+  conc_free(pk->slots);
+  pk->slots = slots;
+  pk->nslots = n;
+  for (uint32_t i = 0; i < pk->nmemo; i++)
+    lead_to(pk, i, slot_of(pk, pk->memo[i].key));
+  pk->missed = NULL;
+  return true;
+}
+
+static bool more_memos(lc_packer *pk) {
+  uint32_t room = pk->memoroom == 0 ? 32 : 2 * pk->memoroom;
+  lc_memo *memo = conc_realloc(pk->memo, room * sizeof *memo);
   if (memo == NULL) {
     lc_write_nomem(pk);
     return false;
   }
-  memset(memo, 0, room * sizeof *memo);
   pk->memo = memo;
   pk->memoroom = room;
-  for (size_t i = 0; i < old; i++)
-    if (before[i].round == pk->round)
-      put(pk, before[i]);
-  conc_free(before);
   return true;
 }
 
 void lc_write_remember(lc_packer *pk, const void *key, size_t offset,
                        uint32_t index) {
-  if (2 * pk->memoused >= pk->memoroom && !widen(pk))
+  if ((pk->nmemo >= pk->nslots / 2 && !more_slots(pk)) ||
+      (pk->nmemo == pk->memoroom && !more_memos(pk)))
     return;
-  lc_memo m = {key, offset, index, pk->round};
-  put(pk, m);
-  pk->memoused++;
+  pk->memo[pk->nmemo] = (lc_memo){key, offset, index, 0};
+  /* All before the slot that was found free are still taken. */
+  lead_to(pk, pk->nmemo, key == pk->missed ? pk->free : slot_of(pk, key));
+  pk->nmemo++;
 }
 
 /* Write a reference back and mark what it refers to. */
@@ -159,19 +186,23 @@ static void shrink(lc_packer *pk) {
     pk->buf = NULL;
     pk->room = 0;
   }
-  if (pk->memoroom * sizeof *pk->memo > KEEP) {
+  if (pk->memoroom * sizeof *pk->memo + pk->nslots * sizeof *pk->slots > KEEP) {
     conc_free(pk->memo);
+    conc_free(pk->slots);
     pk->memo = NULL;
-    pk->memoroom = 0;
+    pk->slots = NULL;
+    pk->nmemo = pk->memoroom = pk->nslots = 0;
   }
 }
 
 void lc_write_forget(lc_packer *pk) {
-  pk->memoused = 0;
-  if (++pk->round != 0)
-    return;
-  memset(pk->memo, 0, pk->memoroom * sizeof *pk->memo);
-  pk->round = 1; /* once in four billion times */
+  if (pk->nmemo > pk->nslots / 16)
+    memset(pk->slots, 0, pk->nslots * sizeof *pk->slots);
+  else
+    for (uint32_t i = 0; i < pk->nmemo; i++)
+      pk->slots[pk->memo[i].slot].nth = 0;
+  pk->nmemo = 0;
+  pk->missed = NULL;
 }
 
 void lc_write_begin(lc_packer *pk) {
@@ -225,6 +256,7 @@ void lc_write_fini(lc_packer *pk) {
   conc_free(pk->buf);
   conc_free(pk->refs);
   conc_free(pk->memo);
+  conc_free(pk->slots);
   conc_free(pk->frames);
   memset(pk, 0, sizeof *pk);
 }
