@@ -5,6 +5,8 @@ local conc = require "conc"
 local core = require "conc.core"
 local futures = require "conc.futures"
 local helper = require "spec.helper"
+local queue = require "conc.queue"
+local threading = require "conc.threading"
 
 local Executor = futures.ThreadPoolExecutor
 
@@ -253,5 +255,37 @@ describe("Tasks #stress", function()
       end
       conc.sleep(0)
     end
+  end)
+
+  it("end when the thread they counted on, somebody else's, cannot be started", function()
+    local meet = threading.Barrier(3)
+    -- How many have not ended, though they were taken.
+    local function submit_to_each(pools, together, patience)
+      local lost = 0
+      for pool in pools:items() do
+        together:wait()
+        local ok, future = pcall(pool.submit, pool, math.abs, -1)
+        if ok and not pcall(future.exception, future, patience) then lost = lost + 1 end
+        together:wait() -- both have done that
+        together:wait() -- there is memory again
+      end
+      return lost
+    end
+    local one, two = queue.Queue(), queue.Queue()
+    local ends = {helper.thread(submit_to_each, one, meet, helper.patience),
+      helper.thread(submit_to_each, two, meet, helper.patience)}
+    for i = 1, helper.scale(10000) do
+      local ex <close> = Executor(1)
+      one:put(ex)
+      two:put(ex)
+      core.fault(i % 24 + 1, true)
+      meet:wait()
+      meet:wait()
+      core.fault(0)
+      meet:wait()
+    end
+    one:shutdown()
+    two:shutdown()
+    assert.same({0, 0}, {ends[1](), ends[2]()})
   end)
 end)

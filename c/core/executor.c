@@ -370,6 +370,16 @@ apr_status_t conc_pool_submit(conc_pool *p, conc_future *f) {
   return st;
 }
 
+/*
+ * Who added a task while a worker was counted hired nobody.  If that one could
+ * not be started, its adder, who took it out of the count, comes here: the task
+ * was queued before its adder saw the count, so it is there now, and the last
+ * adder to take one out sees that there is none.
+ */
+bool conc_pool_is_deserted(const conc_pool *p) {
+  return atomic_load(&p->workers) == 0;
+}
+
 /* ---- For workers ---- */
 
 bool conc_pool_ready(const void *pool) {

@@ -94,9 +94,12 @@ bool conc_pool_is_closed(const conc_pool *p);
  * Queue f, which is pending and has its task, and see that somebody will run
  * it; with max_pending after a reserve, which is used up.  APR_SUCCESS, or it
  * will never run: CONC_CLOSED (shut down), CONC_BROKEN, what starting the
- * first thread gave.
+ * first thread gave.  Then others may have counted on that thread: if nobody
+ * else is there, the caller has to fail what is queued.
  */
 apr_status_t conc_pool_submit(conc_pool *p, conc_future *f);
+/* Has it no worker, and none about to come? */
+bool conc_pool_is_deserted(const conc_pool *p);
 
 const conc_pool_conf *conc_pool_conf_of(const conc_pool *p);
 

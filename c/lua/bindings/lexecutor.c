@@ -34,9 +34,9 @@ conc_executor *lc_checkexecutor(lua_State *L) {
 }
 
 static int refused(lua_State *L, conc_pool *p, apr_status_t st) {
-  conc_msg *why = conc_pool_why(p);
-  if (why != NULL) {
-    lc_push_failure(L, why);
+  conc_msg *broken = conc_pool_why(p), why;
+  if (broken != NULL) {
+    lc_push_failure(L, broken);
     lua_pop(L, 1);
     return lua_error(L);
   }
@@ -45,6 +45,10 @@ static int refused(lua_State *L, conc_pool *p, apr_status_t st) {
   if (st == CONC_MISUSE)
     return lc_error(L, "cannot start a thread: this process was forked "
                        "after conc had started threads");
+  if (conc_pool_is_deserted(p)) { /* others have counted on that thread */
+    lc_pack_status(L, st, &why);
+    conc_pool_fail_queued(p, &why);
+  }
   return lc_fail(L, st);
 }
 
