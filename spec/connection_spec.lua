@@ -561,7 +561,7 @@ describe("An authkey", function()
   it("is shown within the client's timeout", function()
     helper.needs_sodium()
     local listener <close> = Listener()
-    local options = {address = listener:address(), authkey = "secret", timeout = 0.01}
+    local options = {address = listener:address(), authkey = "secret", timeout = 0.3}
     local ok, err = pcall(Client, options)
     assert.is_false(ok)
     assert.is_true(conc.Error.is(err, "AuthenticationError"))
