@@ -152,7 +152,9 @@ static void count_failed(conc_pool *p) {
   conc_mutex_unlock(&p->lock);
 }
 
-apr_status_t conc_pool_submit(conc_pool *p, conc_future *f) {
+apr_status_t conc_pool_submit(conc_pool *p, conc_future *f,
+                              apr_status_t *hired) {
+  *hired = APR_SUCCESS;
   if (conc_sys_forks() != 0 && conc_root_forked(p->root))
     return CONC_MISUSE; /* its workers are not here */
   /* Relaxed: nobody else has it yet. */
@@ -164,12 +166,12 @@ apr_status_t conc_pool_submit(conc_pool *p, conc_future *f) {
     return refuse(p);
   }
   conc_gate_notify(&p->gate);
-  apr_status_t st = conc_pool_hire(p);
-  if (st == APR_SUCCESS || !conc_future_start(f, NULL))
-    return APR_SUCCESS;
+  *hired = conc_pool_hire(p);
+  if (*hired == APR_SUCCESS || !conc_future_start(f, NULL))
+    return APR_SUCCESS; /* it runs, or somebody else has ended it */
   atomic_fetch_add(&p->husks, 1);
   count_failed(p);
-  return st;
+  return *hired;
 }
 
 /*

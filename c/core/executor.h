@@ -94,10 +94,14 @@ bool conc_pool_is_closed(const conc_pool *p);
  * Queue f, which is pending and has its task, and see that somebody will run
  * it; with max_pending after a reserve, which is used up.  APR_SUCCESS, or it
  * will never run: CONC_CLOSED (shut down), CONC_BROKEN, what starting the
- * first thread gave.  Then others may have counted on that thread: if nobody
- * else is there, the caller has to fail what is queued.
+ * first thread gave.
+ *
+ * *hired is what starting a thread gave, if that was needed, whatever has become
+ * of f.  If it is an error, others may have counted on that thread: in a deserted
+ * pool the caller fails what is queued.
  */
-apr_status_t conc_pool_submit(conc_pool *p, conc_future *f);
+apr_status_t conc_pool_submit(conc_pool *p, conc_future *f,
+                              apr_status_t *hired);
 /* Has it no worker, and none about to come? */
 bool conc_pool_is_deserted(const conc_pool *p);
 

@@ -34,9 +34,9 @@ conc_executor *lc_checkexecutor(lua_State *L) {
 }
 
 static int refused(lua_State *L, conc_pool *p, apr_status_t st) {
-  conc_msg *broken = conc_pool_why(p), why;
-  if (broken != NULL) {
-    lc_push_failure(L, broken);
+  conc_msg *why = conc_pool_why(p);
+  if (why != NULL) {
+    lc_push_failure(L, why);
     lua_pop(L, 1);
     return lua_error(L);
   }
@@ -45,10 +45,6 @@ static int refused(lua_State *L, conc_pool *p, apr_status_t st) {
   if (st == CONC_MISUSE)
     return lc_error(L, "cannot start a thread: this process was forked "
                        "after conc had started threads");
-  if (conc_pool_is_deserted(p)) { /* others have counted on that thread */
-    lc_pack_status(L, st, &why);
-    conc_pool_fail_queued(p, &why);
-  }
   return lc_fail(L, st);
 }
 
@@ -74,9 +70,14 @@ static bool reserve(lua_State *L, conc_pool *p, conc_future *f) {
 void lc_submit(lua_State *L, conc_pool *p, conc_future *f) {
   if (conc_pool_conf_of(p)->max_pending != 0 && !reserve(L, p, f))
     return;
-  apr_status_t st = CONC_CLOSED;
+  apr_status_t st = CONC_CLOSED, hired = APR_SUCCESS;
   if (lc_get(L)->self != NULL)
-    st = conc_pool_submit(p, f);
+    st = conc_pool_submit(p, f, &hired);
+  if (hired != APR_SUCCESS && conc_pool_is_deserted(p)) {
+    conc_msg why;
+    lc_pack_status(L, hired, &why);
+    conc_pool_fail_queued(p, &why);
+  }
   if (st != APR_SUCCESS)
     refused(L, p, st);
 }
