@@ -168,6 +168,34 @@ describe("What crosses: tables", function()
     end
   end)
 
+  it("keeps all fields of a table that items were pushed to and popped from", function()
+    for fields = 1, 20 do
+      for items = 30, 70 do
+        local t, n = {}, 0
+        for i = 1, fields do t["field" .. i] = i end
+        for i = 1, items do t[i] = i end
+        t[items + 1] = true
+        table.remove(t)
+        local back = copy(t)
+        for k, v in pairs(back) do
+          assert(t[k] == v)
+          n = n + 1
+        end
+        assert.equal(fields + items, n)
+      end
+    end
+  end)
+
+  it("is no class for a key that only begins as __index", function()
+    local t = {["__index\0x"] = 1, v = 1}
+    local function value(x) return x.v end
+    assert.not_equal(t, (copy(t)))
+    assert.same(t, (copy(t)))
+    assert.equal(1, there(value, t))
+    t.v = 2
+    assert.equal(2, there(value, t))
+  end)
+
   it("keeps tables as keys, and which one is which", function()
     local key = {name = "key"}
     local t = {[key] = key, list = {key}}

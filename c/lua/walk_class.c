@@ -94,6 +94,7 @@ static conc_blob *class_blob(lua_State *L, lc_packer *outer) {
   }
   lc_packer *pk = lc_push_packer(L, outer);
   write_class(L, pk, cls);
+  outer->ran = outer->ran || pk->ran;
   if (pk->failed) {
     outer->nomem = pk->nomem;
     lc_walk_fail(L, outer, "(class)%s", pk->error);

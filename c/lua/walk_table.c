@@ -10,81 +10,14 @@
 /* (table, key): next key, value, or nothing */
 static int protected_next(lua_State *L) { return lua_next(L, 1) ? 2 : 0; }
 
-static bool may_be_next(lua_State *L, int table, lua_Integer key) {
-  int top = lua_gettop(L);
-  lua_pushcfunction(L, protected_next);
-  lua_pushvalue(L, table);
-  lua_pushinteger(L, key);
-  bool yes = lua_pcall(L, 2, 0, 0) == LUA_OK;
-  lua_settop(L, top);
-  return yes;
-}
-
-enum { MANY = 32, AT_ONCE = 64 };
-
-/* Write the integers that stand on the stack from 'at' on, at most n; how many. */
-static uint32_t write_integers(lua_State *L, lc_packer *pk, int at,
-                               uint32_t n) {
-  enum { WIDEST = 9 };
-  uint32_t k = 0;
-  if (pk->room - pk->len < n * WIDEST && !lc_write_grow(pk, n * WIDEST))
-    return 0;
-  unsigned char *p = pk->buf + pk->len;
-  for (; k < n && lua_isinteger(L, at + (int)k); k++)
-    p = lc_put_integer(p, lua_tointeger(L, at + (int)k));
-  pk->len = (size_t)(p - pk->buf);
-  return k;
-}
-
-/* Write the items of a sequence of n behind 'from', as far as they are scalars;
-   the last one. */
-static uint32_t write_sequence(lua_State *L, lc_packer *pk, int table,
-                               uint32_t from, uint32_t n) {
-  int top = lua_gettop(L), at = top + 1, types[AT_ONCE];
-  bool bare = !lua_getmetatable(L, table); /* then lua_geti is the faster one */
-  lua_settop(L, top);
-  for (uint32_t i = from; i < n; i += AT_ONCE) {
-    uint32_t many = n - i < AT_ONCE ? n - i : AT_ONCE, k;
-    for (k = 0; k < many; k++)
-      types[k] = bare ? lua_geti(L, table, (lua_Integer)(i + k) + 1)
-                      : lua_rawgeti(L, table, (lua_Integer)(i + k) + 1);
-    k = write_integers(L, pk, at, many);
-    while (k < many && lc_write_scalar(L, pk, at + (int)k, types[k]))
-      k++;
-    lua_settop(L, top);
-    if (k < many)
-      return i + k;
-  }
-  return n;
-}
-
-/*
- * The scalars of a long sequence, by their index, which is twice as fast as by
- * lua_next: from behind the f->n that are written, whose key is on the top.  It
- * needs to know that they lie in the table's array: then lua_next visits them
- * in order, and can go on behind them.  They do if lua_next takes the index
- * behind the last one for a key: nothing is there, and lua_next raises for a
- * key that is neither in the hash nor an index of the array.  (An array that is
- * exactly full cannot be told, and is walked.)
- */
-static void long_sequence(lua_State *L, lc_packer *pk, lc_frame *f) {
-  lua_Unsigned len = lua_rawlen(L, f->slot);
-  uint32_t n = len < INT32_MAX ? (uint32_t)len : INT32_MAX - 1;
-  if (pk->anchors != 0 || !lua_checkstack(L, AT_ONCE) ||
-      !may_be_next(L, f->slot, (lua_Integer)n + 1))
-    return;
-  f->n = write_sequence(L, pk, f->slot, f->n, n);
-  lua_pop(L, 1);
-  lua_pushinteger(L, (lua_Integer)f->n); /* the key that lua_next had last */
-}
-
 /* ---- Pairs ---- */
 
 /* Write the string at -2 as a key; false: it makes the table a class. */
 static bool string_key(lua_State *L, lc_packer *pk) {
   size_t len;
   const char *s = lua_tolstring(L, -2, &len);
-  if (s[0] == '_' && pk->classes == 0 && strcmp(s, "__index") == 0)
+  if (s[0] == '_' && pk->classes == 0 && len == 7 &&
+      memcmp(s, "__index", 7) == 0)
     return false;
   if (len >= LC_SHORTMAX) {
     lc_write_string(pk, s, len);
@@ -139,20 +72,37 @@ static bool is_scalar(int type) {
   return type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN;
 }
 
+/* The pair on the top is the next integer of a sequence of such: write it. */
+static inline bool write_item(lua_State *L, lc_packer *pk, lc_frame *f) {
+  enum { WIDEST = 9 };
+  if (f->m != 0 || !lua_isinteger(L, -1) || !lua_isinteger(L, -2) ||
+      lua_tointeger(L, -2) != (lua_Integer)f->n + 1 ||
+      pk->room - pk->len < WIDEST)
+    return false;
+  unsigned char *p = pk->buf + pk->len;
+  pk->len += (size_t)(lc_put_integer(p, lua_tointeger(L, -1)) - p);
+  f->n++;
+  return true;
+}
+
 /*
  * Write pairs as long as they are scalars; most tables in a large one are
  * nothing else.  True: that was all.  False: the next pair is on the top.
+ *
+ * All by lua_next, though a sequence would be read faster by its indices: nothing
+ * tells whether its last items lie in the array or among the fields, and from
+ * one of those lua_next goes on in the middle of the fields.
  */
 static bool flat_pairs(lua_State *L, lc_packer *pk, lc_frame *f) {
   lua_pushnil(L); /* the first key */
   while (!pk->failed && lua_next(L, f->slot)) {
-    int type = lua_type(L, -1);
-    if (!is_scalar(type) || !write_key(L, pk, f))
-      return false;
-    (void)lc_write_scalar(L, pk, -1, type);
+    if (!write_item(L, pk, f)) {
+      int type = lua_type(L, -1);
+      if (!is_scalar(type) || !write_key(L, pk, f))
+        return false;
+      (void)lc_write_scalar(L, pk, -1, type);
+    }
     lua_pop(L, 1);
-    if (f->n == MANY && f->m == 0)
-      long_sequence(L, pk, f);
   }
   return true;
 }
