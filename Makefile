@@ -315,10 +315,7 @@ fuzz:
 
 fuzzers: $(FUZZERS)
 	@for f in $(notdir $(FUZZERS)); do \
-	  echo "== $$f, $(FUZZ_SECONDS) s"; mkdir -p $B/corpus/$$f; \
-	  $B/spec/fuzz/$$f -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
-	    -verbosity=0 -print_final_stats=1 -artifact_prefix=$B/$$f- \
-	    $B/corpus/$$f $$(ls -d spec/fuzz/$$f 2>/dev/null) || exit; done
+	  .ci/fuzz $(FUZZ_SECONDS) $B $$f || exit; done
 
 model:
 	@.ci/deps model
