@@ -163,6 +163,7 @@ local common = {
   "c/lua/interrupt.c",
   "c/lua/keeper.c",
   "c/lua/keeper_process.c",
+  "c/lua/keeper_slots.c",
   "c/lua/lc_args.c",
   "c/lua/lc_blame.c",
   "c/lua/lc_box.c",

@@ -53,8 +53,12 @@ typedef struct lc_keeper {
 void lc_keeper_work(conc_worker *w, void *prepared);
 void lc_keeper_interrupt(conc_worker *w);
 
-/* ---- What the two halves share ---- */
+/* ---- Slots (keeper_slots.c) ---- */
 
+/* A slot for a task that is given; there is one. */
+unsigned lc_keeper_put(lc_keeper *k, conc_future *f);
+/* What the task in the slot has done, a new one if need be; or NULL. */
+lc_piece *lc_keeper_piece(lc_keeper *k, unsigned slot);
 /* The task in the slot is over. */
 void lc_keeper_finish(lc_keeper *k, unsigned slot, conc_future_state how,
                       conc_msg *result);
@@ -63,15 +67,18 @@ void lc_keeper_fail(lc_keeper *k, unsigned slot, const char *cls,
                     const char *text);
 /* Give back the task in the slot, which has not begun. */
 void lc_keeper_return(lc_keeper *k, unsigned slot);
+
+/* ---- Tasks and results (keeper.c) ---- */
+
 /* Take all tasks out of the lane and give them back. */
 void lc_keeper_take_back(lc_keeper *k);
-/* What the task in the slot has done, a new one if need be; or NULL. */
-lc_piece *lc_keeper_piece(lc_keeper *k, unsigned slot);
 /* A result, or word of the process. */
 void lc_keeper_deliver(lc_keeper *k, const conc_item *item);
 
 /* Is any task in flight to end? */
 bool lc_keeper_is_asked(const lc_keeper *k);
+
+/* ---- The process (keeper_process.c) ---- */
 
 /*
  * Start a process, or find out why not.  Then other workers do what there is,
