@@ -49,6 +49,7 @@ local common = {
   "c/core/line.c",
   "c/core/loan.c",
   "c/core/lock.c",
+  "c/core/pile.c",
   "c/core/pool_stats.c",
   "c/core/pool_workers.c",
   "c/core/priority.c",

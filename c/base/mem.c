@@ -1,5 +1,6 @@
 #include "base/mem.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -54,6 +55,22 @@ void *conc_realloc(void *p, size_t size) {
 }
 
 void conc_free(void *p) { free(p); }
+
+/* Below the line is the address of the whole; malloc leaves room for one. */
+void *conc_alloc_lines(size_t size) {
+  enum { LINE = 64 };
+  char *whole = conc_alloc(size + LINE);
+  if (whole == NULL)
+    return NULL;
+  void **p = (void **)(void *)(whole + LINE - (uintptr_t)whole % LINE);
+  p[-1] = whole;
+  return p;
+}
+
+void conc_free_lines(void *p) {
+  if (p != NULL)
+    conc_free(((void **)p)[-1]);
+}
 
 char *conc_strdup(const char *s) {
   size_t size = strlen(s) + 1;

@@ -12,6 +12,9 @@
 void *conc_alloc(size_t size);
 void *conc_realloc(void *p, size_t size);
 void conc_free(void *p);
+/* The same from the start of a line of the cache on; freed by its own call. */
+void *conc_alloc_lines(size_t size);
+void conc_free_lines(void *p);
 char *conc_strdup(const char *s);
 
 /* Is it the turn of this call to fail?  For memory of other kinds. */

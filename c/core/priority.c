@@ -1,6 +1,5 @@
 #include "core/priority.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -23,7 +22,7 @@ static int compare_mixed(int64_t i, double d) {
   return rest > 0 ? -1 : rest < 0;
 }
 
-static int compare(const conc_priority *a, const conc_priority *b) {
+int conc_priority_compare(const conc_priority *a, const conc_priority *b) {
   if (a->type == CONC_PRIO_STRING || b->type == CONC_PRIO_STRING) {
     if (a->type != b->type)
       return a->type == CONC_PRIO_STRING ? 1 : -1;
@@ -40,32 +39,4 @@ static int compare(const conc_priority *a, const conc_priority *b) {
   if (b->type == CONC_PRIO_INT)
     return -compare_mixed(b->u.i, a->u.d);
   return (a->u.d > b->u.d) - (a->u.d < b->u.d);
-}
-
-static bool before(const conc_entry *a, const conc_entry *b) {
-  int c = compare(&a->prio, &b->prio);
-  return c != 0 ? c < 0 : a->order < b->order;
-}
-
-void conc_entry_sift_up(conc_entry *heap, size_t at) {
-  conc_entry e = heap[at];
-  while (at > 0 && before(&e, &heap[(at - 1) / 2])) {
-    heap[at] = heap[(at - 1) / 2];
-    at = (at - 1) / 2;
-  }
-  heap[at] = e;
-}
-
-void conc_entry_sift_down(conc_entry *heap, size_t n) {
-  conc_entry e = heap[0];
-  size_t at = 0, child;
-  while ((child = 2 * at + 1) < n) {
-    if (child + 1 < n && before(&heap[child + 1], &heap[child]))
-      child++;
-    if (!before(&heap[child], &e))
-      break;
-    heap[at] = heap[child];
-    at = child;
-  }
-  heap[at] = e;
 }

@@ -15,8 +15,12 @@
 
 #include "core/queue.h"
 
+#include <string.h>
+
 #include "base/mem.h"
 #include "base/status.h"
+#include "core/latest.h"
+#include "core/pile.h"
 #include "wait/gather.h"
 #include "wait/mutex.h"
 
@@ -42,29 +46,26 @@ struct conc_queue {
   conc_word *get_lock;  /* [c] &head_lock, or &tail_lock */
   conc_word closed;     /* [a] */
 
-  char pad1[CONC_LINE]; /* each end on lines of its own */
-  conc_word tail_lock;
-  uint64_t got_seen;   /* [p] an old 'got' */
-  block *tail;         /* [p] FIFO: the block being filled */
-  uint32_t tail_at;    /* [p] its next slot */
-  conc_entry *entries; /* [p] LIFO, PRIORITY: array of 'room' */
-  size_t room;         /* [p] */
+  /* Each end on lines of its own, and what consumers look at. */
+  _Alignas(CONC_LINE) conc_word tail_lock;
+  uint64_t got_seen; /* [p] an old 'got' */
+  block *tail;       /* [p] FIFO: the block being filled */
+  uint32_t tail_at;  /* [p] its next slot */
+  conc_pile pile;    /* [p] LIFO, PRIORITY: what is inside */
 
-  char pad4[CONC_LINE];
-  _Atomic uint64_t put; /* [a] messages ever put; consumers look at it */
+  _Alignas(CONC_LINE) _Atomic uint64_t put; /* [a] messages ever put */
+  conc_latest latest; /* [a] FIFO: written as [p]; fills the line */
 
-  char pad2[CONC_LINE];
-  conc_word head_lock;
+  _Alignas(CONC_LINE) conc_word head_lock;
   _Atomic uint64_t got; /* [a] messages ever taken */
   uint64_t put_seen;    /* [g] an old 'put' */
   block *head;          /* [g] FIFO: the block being emptied */
   uint32_t head_at;     /* [g] its next slot */
   conc_gather gather;   /* [a] how long consumers let messages gather */
 
-  char pad3[CONC_LINE];
-  conc_gate items;        /* consumers wait for a message */
-  conc_gate space;        /* producers wait for room */
-  _Atomic uint64_t done;  /* [a] messages dealt with */
+  _Alignas(CONC_LINE) conc_gate items; /* consumers wait for a message */
+  conc_gate space;                     /* producers wait for room */
+  _Atomic uint64_t done;               /* [a] messages dealt with */
   conc_word alldone;      /* [a] changes when done catches up with put */
   conc_word joiners;      /* [a] waiting for that */
   _Atomic(block *) spare; /* [a] an empty block to use again */
@@ -79,17 +80,17 @@ static bool is_fifo(const conc_queue *q) {
 static block *block_new(conc_queue *q) {
   block *b = atomic_exchange(&q->spare, NULL);
   if (b == NULL)
-    b = conc_alloc(sizeof *b);
+    b = conc_alloc_lines(sizeof *b);
   if (b != NULL)
     b->next = NULL;
   return b;
 }
 
 static void block_drop(conc_queue *q, block *b) {
-  conc_free(atomic_exchange(&q->spare, b));
+  conc_free_lines(atomic_exchange(&q->spare, b));
 }
 
-static apr_status_t fifo_store(conc_queue *q, conc_msg *msg) {
+static apr_status_t fifo_store(conc_queue *q, conc_msg *msg, uint64_t nth) {
   if (q->tail_at == PER_BLOCK) {
     block *b = block_new(q);
     if (b == NULL)
@@ -98,85 +99,49 @@ static apr_status_t fifo_store(conc_queue *q, conc_msg *msg) {
     q->tail = b;
     q->tail_at = 0;
   }
+  conc_latest_write(&q->latest, nth, msg);
   q->tail->slots[q->tail_at++] = conc_msg_take(msg);
   if (q->tail_at + AHEAD < PER_BLOCK)
     conc_sys_prefetch(&q->tail->slots[q->tail_at + AHEAD]);
   return APR_SUCCESS;
 }
 
-static void fifo_fetch(conc_queue *q, conc_msg *msg) {
+static void fifo_fetch(conc_queue *q, conc_msg *msg, uint64_t nth) {
   if (q->head_at == PER_BLOCK) {
     block *b = q->head;
     q->head = b->next;
     q->head_at = 0;
     block_drop(q, b);
   }
-  *msg = q->head->slots[q->head_at++];
-}
-
-/* Storage of stack and heap: one array; the heap's root is its first. */
-
-static uint64_t len_locked(const conc_queue *q) {
-  return atomic_load(&q->put) - atomic_load(&q->got);
-}
-
-static apr_status_t array_store(conc_queue *q, conc_msg *msg,
-                                conc_priority *prio) {
-  size_t n = (size_t)len_locked(q);
-  if (n == q->room) {
-    size_t room = n < 8 ? 8 : 2 * n;
-    conc_entry *bigger = conc_realloc(q->entries, room * sizeof *bigger);
-    if (bigger == NULL)
-      return APR_ENOMEM;
-    q->entries = bigger;
-    q->room = room;
-  }
-  conc_entry *e = &q->entries[n];
-  *e = (conc_entry){.msg = conc_msg_take(msg), .order = atomic_load(&q->put)};
-  if (prio != NULL) {
-    e->prio = *prio;
-    *prio = (conc_priority){.type = CONC_PRIO_INT};
-    conc_entry_sift_up(q->entries, n);
-  }
-  return APR_SUCCESS;
-}
-
-static void array_fetch(conc_queue *q, conc_msg *msg, conc_priority *prio) {
-  size_t n = (size_t)len_locked(q);
-  conc_entry *e = &q->entries[q->kind == CONC_QUEUE_LIFO ? n - 1 : 0];
-  *msg = e->msg;
-  if (prio != NULL)
-    *prio = e->prio;
-  else
-    conc_priority_fini(&e->prio);
-  if (q->kind == CONC_QUEUE_PRIORITY) {
-    q->entries[0] = q->entries[n - 1];
-    conc_entry_sift_down(q->entries, n - 1);
-  }
+  const conc_msg *slot = &q->head->slots[q->head_at++];
+  if (nth != q->put_seen || !conc_latest_read(&q->latest, nth, msg))
+    *msg = *slot;
 }
 
 /* Life. */
 
 static void fetch_locked(conc_queue *q, conc_msg *msg, conc_priority *prio) {
   if (is_fifo(q))
-    fifo_fetch(q, msg);
+    fifo_fetch(q, msg, atomic_load(&q->got) + 1);
+  else if (q->kind == CONC_QUEUE_LIFO)
+    conc_pile_take_last(&q->pile, msg);
   else
-    array_fetch(q, msg, prio);
+    conc_pile_take_lowest(&q->pile, msg, prio);
 }
 
 static void destroy(conc_obj *o) {
   conc_queue *q = (conc_queue *)o;
-  uint64_t n = len_locked(q);
-  while (n-- > 0) {
+  for (size_t n = conc_queue_len(q); n > 0; n--) {
     conc_msg msg;
     fetch_locked(q, &msg, NULL);
     conc_msg_fini(&msg);
     atomic_fetch_add(&q->got, 1);
   }
-  conc_free(q->head);
-  conc_free(atomic_load(&q->spare));
-  conc_free(q->entries);
-  conc_obj_free(o);
+  conc_free_lines(q->head);
+  conc_free_lines(atomic_load(&q->spare));
+  conc_pile_fini(&q->pile);
+  conc_obj_fini(o);
+  conc_free_lines(q);
 }
 
 const conc_class conc_queue_fifo = {"Queue", destroy};
@@ -189,9 +154,11 @@ apr_status_t conc_queue_new(conc_queue **out, conc_queue_kind kind,
   static const conc_class *const classes[] = {
     &conc_queue_fifo, &conc_queue_lifo, &conc_queue_priority,
     &conc_queue_simple};
-  conc_queue *q = conc_obj_new(classes[kind], sizeof *q);
+  conc_queue *q = conc_alloc_lines(sizeof *q);
   if (q == NULL)
     return APR_ENOMEM;
+  memset(q, 0, sizeof *q);
+  conc_obj_init(&q->obj, classes[kind]);
   q->kind = kind;
   q->capacity = capacity;
   q->get_lock = is_fifo(q) ? &q->head_lock : &q->tail_lock;
@@ -204,7 +171,8 @@ apr_status_t conc_queue_new(conc_queue **out, conc_queue_kind kind,
   return APR_SUCCESS;
 
 free_queue:
-  conc_obj_free(&q->obj);
+  conc_obj_fini(&q->obj);
+  conc_free_lines(q);
   return APR_ENOMEM;
 }
 
@@ -212,8 +180,7 @@ free_queue:
 
 static bool has_room(const void *arg) {
   const conc_queue *q = arg;
-  return atomic_load(&q->put) - atomic_load(&q->got) < q->capacity ||
-         atomic_load(&q->closed) != 0;
+  return conc_queue_len(q) < q->capacity || atomic_load(&q->closed) != 0;
 }
 
 static bool full_locked(conc_queue *q, uint64_t put) {
@@ -234,7 +201,8 @@ static apr_status_t try_push(conc_queue *q, conc_msg *msg,
   else if (full_locked(q, put))
     st = APR_EAGAIN;
   else
-    st = is_fifo(q) ? fifo_store(q, msg) : array_store(q, msg, prio);
+    st = is_fifo(q) ? fifo_store(q, msg, put + 1)
+                    : conc_pile_add(&q->pile, msg, prio);
   if (st == APR_SUCCESS)
     atomic_store(&q->put, put + 1);
   bool more = st == APR_SUCCESS && q->capacity != 0 && has_room(q);
@@ -262,8 +230,7 @@ apr_status_t conc_queue_push(conc_queue *q, conc_msg *msg, conc_priority *prio,
 
 static bool has_item(const void *arg) {
   const conc_queue *q = arg;
-  return atomic_load(&q->put) != atomic_load(&q->got) ||
-         atomic_load(&q->closed) != 0;
+  return conc_queue_len(q) != 0 || atomic_load(&q->closed) != 0;
 }
 
 /* APR_EAGAIN: empty. */

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/msg.h"
 #include "core/priority.h"
 #include "wait/gate.h"
 

@@ -281,30 +281,44 @@ struct queue_test {
   _Atomic int producers;
 };
 
+/* So many times its number is what a message says; some have a block. */
+enum { SAYINGS = 8 };
+
+static size_t sayings(long n) { return (size_t)n % SAYINGS + 1; }
+
 static void queue_push(worker *w, struct queue_test *t, long n) {
   conc_msg m;
-  CHECK(conc_msg_make(&m, &n, sizeof n, NULL, 0) == APR_SUCCESS);
+  long words[SAYINGS];
+  for (int i = 0; i < SAYINGS; i++)
+    words[i] = n;
+  CHECK(conc_msg_make(&m, words, sayings(n) * sizeof n, NULL, 0) ==
+        APR_SUCCESS);
   apr_status_t st =
     conc_queue_push(t->queue, &m, NULL, w->self, some_deadline(w));
   if (st == APR_SUCCESS) {
     atomic_fetch_add(&t->put, n);
     atomic_fetch_add(&t->npushed, 1);
   } else {
-    CHECK(m.size == sizeof n && (st == APR_TIMEUP || cancelled(w, st)));
+    CHECK(m.size == sayings(n) * sizeof n &&
+          (st == APR_TIMEUP || cancelled(w, st)));
     conc_msg_fini(&m);
   }
 }
 
 static bool queue_pop(worker *w, struct queue_test *t) {
   conc_msg m;
-  long n;
+  long words[SAYINGS], n;
   apr_status_t st =
     conc_queue_pop(t->queue, &m, NULL, w->self, some_deadline(w));
   if (st != APR_SUCCESS) {
     CHECK(st == CONC_CLOSED || st == APR_TIMEUP || cancelled(w, st));
     return st != CONC_CLOSED;
   }
-  memcpy(&n, conc_msg_data(&m), sizeof n);
+  memcpy(words, conc_msg_data(&m), m.size);
+  n = words[0];
+  CHECK(m.size == sayings(n) * sizeof n);
+  for (size_t i = sayings(n); i > 0; i--)
+    CHECK(words[i - 1] == n);
   conc_msg_fini(&m);
   atomic_fetch_add(&t->got, n);
   atomic_fetch_add(&t->npopped, 1);
