@@ -175,6 +175,16 @@ helper.for_both(function(sync, module)
       assert.error_matches(function() RLock {name = "x"} end, "unknown option 'name'")
     end)
 
+    it("is not taken for another thread's when its own has ended", function()
+      local lock = RLock()
+      helper.thread(function(l) l:acquire() end, lock)()
+      for _ = 1, 10 do
+        assert.is_false(free_elsewhere(lock))
+        assert.is_false(helper.thread(function(l) return (pcall(l.release, l)) end, lock)())
+      end
+      assert.is_true(lock:locked())
+    end)
+
     it("names the argument that is wrong, and is as before", function()
       local lock = RLock()
       for level = 0, 2 do

@@ -161,8 +161,7 @@ static conc_rlock *rlock_of(const conc_case *c) { return (conc_rlock *)c->obj; }
 
 /* The hint does not know who asks: the holder finds out by 'take'. */
 static bool rlock_ready(const conc_case *c) {
-  return lock_ready(c) || atomic_load_explicit(&rlock_of(c)->owner,
-                                               memory_order_relaxed) == c->data;
+  return lock_ready(c) || conc_rlock_owned(rlock_of(c), c->data);
 }
 
 static apr_status_t rlock_take(conc_case *c, conc_parker *self) {

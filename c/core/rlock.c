@@ -13,12 +13,12 @@ apr_status_t conc_rlock_new(conc_rlock **out) {
 }
 
 /* Relaxed: others only compare it with themselves; the latch orders more. */
-static void set_owner(conc_rlock *l, conc_parker *owner) {
+static void set_owner(conc_rlock *l, uint64_t owner) {
   atomic_store_explicit(&l->owner, owner, memory_order_relaxed);
 }
 
 void conc_rlock_taken(conc_rlock *l, conc_parker *self) {
-  set_owner(l, self);
+  set_owner(l, self->life);
   l->level = 1;
 }
 
@@ -41,14 +41,14 @@ apr_status_t conc_rlock_release(conc_rlock *l, conc_parker *self) {
     return CONC_MISUSE;
   if (--l->level != 0)
     return APR_SUCCESS;
-  set_owner(l, NULL);
+  set_owner(l, 0);
   return conc_latch_release(&l->latch);
 }
 
 uint32_t conc_rlock_save(conc_rlock *l) {
   uint32_t level = l->level;
   l->level = 0;
-  set_owner(l, NULL);
+  set_owner(l, 0);
   (void)conc_latch_release(&l->latch);
   return level;
 }
@@ -57,6 +57,6 @@ void conc_rlock_restore(conc_rlock *l, uint32_t level, conc_parker *self) {
   conc_shield_up(self);
   (void)conc_latch_acquire(&l->latch, self, CONC_FOREVER);
   conc_shield_down(self);
-  set_owner(l, self);
+  set_owner(l, self->life);
   l->level = level;
 }

@@ -3,22 +3,23 @@
 
 /*
  * A lock that its holder may acquire again, and that is free when it was
- * released as often.  A thread is known by its parker.
+ * released as often.  A thread is known by its parker's life: nobody is taken
+ * for one that has ended and left the lock held.
  */
 
 #include "base/object.h"
 #include "core/latch.h"
 
 /*
- * Invariant: 'owner' is a thread's own parker only while that thread holds
- * the latch; 'level' counts its acquires then, and is 0 when nobody does.
+ * Invariant: 'owner' is a thread's own life only while that thread holds the
+ * latch; 'level' counts its acquires then, and is 0 when nobody does.
  *   [a] atomic   [o] of whoever holds the latch
  */
 typedef struct conc_rlock {
   conc_obj obj;
-  conc_word latch;              /* [a] */
-  uint32_t level;               /* [o] */
-  _Atomic(conc_parker *) owner; /* [a] written as [o] */
+  conc_word latch;        /* [a] */
+  uint32_t level;         /* [o] */
+  _Atomic uint64_t owner; /* [a] written as [o] */
 } conc_rlock;
 
 extern const conc_class conc_rlock_class;
@@ -29,7 +30,7 @@ apr_status_t conc_rlock_new(conc_rlock **out);
 static inline bool conc_rlock_owned(const conc_rlock *l,
                                     const conc_parker *self) {
   /* Relaxed: the only thread that can find itself here wrote it itself. */
-  return atomic_load_explicit(&l->owner, memory_order_relaxed) == self;
+  return atomic_load_explicit(&l->owner, memory_order_relaxed) == self->life;
 }
 
 /*

@@ -102,6 +102,7 @@ static void run(void *arg, void *prepared, conc_parker *self) {
   conc_thread *t = arg;
   char name[64];
   conc_mutex_lock(&t->root->lock);
+  conc_parker_begin(self);
   t->parker = self;
   if (t->root->cancelled)
     conc_parker_cancel(self);

@@ -90,6 +90,18 @@ extern uint32_t conc_heap_member; /* [c] once the heap is open */
 
 static inline uint32_t conc_heap_self(void) { return conc_heap_member; }
 
+/* A name in the family for what has the number n here; whose name it is. */
+enum { CONC_NUMBER_BITS = 64 - CONC_MEMBER_BITS };
+
+static inline uint64_t conc_heap_name(uint64_t n) {
+  uint64_t rest = UINT64_MAX >> CONC_MEMBER_BITS;
+  return (uint64_t)conc_heap_member << CONC_NUMBER_BITS | (n & rest);
+}
+
+static inline uint32_t conc_heap_member_of(uint64_t name) {
+  return (uint32_t)(name >> CONC_NUMBER_BITS);
+}
+
 /* Does that process still run?  Asks the kernel. */
 bool conc_heap_alive(uint32_t member);
 

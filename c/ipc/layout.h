@@ -19,7 +19,7 @@
 #include "sys/shm.h"
 
 enum {
-  CONC_HEAP_VERSION = 1,
+  CONC_HEAP_VERSION = 2,
   CONC_PAGE = 4096,
   CONC_BINS = 28,  /* sizes of small blocks, see alloc.c */
   CONC_SHARDS = 16 /* locks for counts */

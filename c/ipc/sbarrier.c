@@ -148,7 +148,7 @@ void conc_sbarrier_lose(conc_sline *line, conc_sturn *t) {
 /* Does somebody run the action who is dead?  Under the lock. */
 static bool forsaken(const word *w) {
   uint64_t tripper = atomic_load(&w->tripper);
-  return tripper != 0 && !conc_heap_alive((uint32_t)(tripper >> 32));
+  return tripper != 0 && !conc_heap_alive(conc_heap_member_of(tripper));
 }
 
 static void mourn(word *w) {
@@ -164,7 +164,7 @@ static void mourn(word *w) {
 /* ---- Arriving ---- */
 
 static uint64_t name_of(const conc_parker *self) {
-  return (uint64_t)conc_heap_self() << 32 | self->number;
+  return conc_heap_name(self->life);
 }
 
 /* Under the lock, which it leaves. */

@@ -17,9 +17,9 @@ apr_status_t conc_srlock_new(conc_srlock **out) {
   return APR_SUCCESS;
 }
 
-/* No two threads that live at the same time have the same. */
+/* The same for no two threads, nor for one that has ended and one that lives. */
 static uint64_t name_of(const conc_parker *self) {
-  return (uint64_t)conc_heap_self() << 32 | self->number;
+  return conc_heap_name(self->life);
 }
 
 /* Relaxed: others only compare it with their own; the latch orders more. */

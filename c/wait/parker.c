@@ -39,15 +39,19 @@ static const conc_parker_class thread_parker = {park, unpark};
 static struct {
   conc_word lock;
   conc_parker *free; /* [l] */
-  uint32_t made;     /* [l] */
 } pool;
+
+static _Atomic uint64_t lives;
+
+void conc_parker_begin(conc_parker *p) {
+  p->life = atomic_fetch_add(&lives, 1) + 1;
+}
 
 conc_parker *conc_parker_new(void) {
   conc_mutex_lock(&pool.lock);
   conc_parker *p = pool.free;
   if (p != NULL)
     pool.free = p->next;
-  uint32_t number = p != NULL ? p->number : ++pool.made;
   conc_mutex_unlock(&pool.lock);
   if (p == NULL) {
     p = conc_alloc(sizeof *p);
@@ -64,8 +68,8 @@ conc_parker *conc_parker_new(void) {
     p->about[0] = '\0';
     atomic_init(&p->foreign, NULL);
     atomic_init(&p->looks, 0);
-    p->number = number;
   }
+  conc_parker_begin(p);
   p->cls = &thread_parker;
   p->shield = 0;
   p->deaf = 0;

@@ -57,7 +57,7 @@ struct conc_parker {
   conc_word cancel;             /* [a] nonzero: waits end with CANCELLED */
   uint32_t shield;              /* [o] > 0: 'cancel' is not looked at */
   uint32_t deaf;                /* [o] > 0: poll ends no wait */
-  uint32_t number;              /* [c] of this parker in its process, > 0 */
+  uint64_t life; /* [o] of the thread: no other has had it here, > 0 */
   _Atomic(conc_word *) foreign; /* [a] written by [o], see ipc/word.c */
   conc_word looks;              /* [a] written by [o], same */
   uint32_t spin;                /* [o] ns, see spin.h */
@@ -82,6 +82,9 @@ struct conc_parker {
 
 /* A thread parker from the pool, or NULL when there is no memory. */
 conc_parker *conc_parker_new(void);
+
+/* Another thread begins to use it: it is not who the last one was. */
+void conc_parker_begin(conc_parker *p);
 
 /* Back to the pool; NULL is ignored. */
 void conc_parker_free(conc_parker *p);
