@@ -274,7 +274,7 @@ helper.for_both(function(sync, module)
           function() n:add(1) end,
           function() n:cas(5, 6) end,
           function() n:update(function() return 6 end) end,
-          function() pcall(n.update, n, error) n.value = 6 end,
+          function() for _ = 1, 40 do pcall(n.update, n, error) end n.value = 6 end,
         } do
           n:set(5)
           assert.error_matches(function()

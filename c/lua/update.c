@@ -2,18 +2,22 @@
 
 #include "lua/state.h"
 
-lc_update lc_update_begin(lc_state *S, const void *place, uint64_t key) {
-  lc_watches *w = &S->watches;
-  lc_update u = {w->depth, ++w->serial};
-  w->list[w->depth++ % LC_WATCHES] =
-    (lc_watch){.place = place, .key = key, .serial = u.serial};
-  return u;
+void lc_update_begin(lua_State *L, lc_update *u, const void *place,
+                     uint64_t key) {
+  lc_watches *w = &lc_get(L)->watches;
+  uintptr_t here = (uintptr_t)u;
+  while (w->depth > 0 && w->list[w->depth - 1].frame <= here)
+    w->depth--;
+  if (w->depth == LC_WATCHES)
+    w->depth--; /* the innermost is watched */
+  u->depth = w->depth;
+  w->list[w->depth++] = (lc_watch){.place = place, .key = key, .frame = here};
 }
 
-bool lc_update_end(lc_state *S, lc_update u) {
-  const lc_watch *w = &S->watches.list[u.depth % LC_WATCHES];
-  S->watches.depth = u.depth;
-  return w->serial == u.serial && w->hit;
+bool lc_update_end(lc_state *S, const lc_update *u) {
+  const lc_watch *w = &S->watches.list[u->depth];
+  S->watches.depth = u->depth;
+  return w->frame == (uintptr_t)u && w->hit;
 }
 
 int lc_update_own(lua_State *L, int arg) {
@@ -22,8 +26,7 @@ int lc_update_own(lua_State *L, int arg) {
 }
 
 static lc_watch *last(lc_state *S) {
-  unsigned n = S->watches.depth;
-  return S->watches.list + (n < LC_WATCHES ? n : LC_WATCHES);
+  return S->watches.list + S->watches.depth;
 }
 
 void lc_wrote(lc_state *S, const void *place, size_t size) {

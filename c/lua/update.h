@@ -7,38 +7,37 @@
  * ever, so each state watches the places of its updates, and every binding
  * that writes to a place says so.
  *
- * The watches are a stack of fixed size, written over when it is full.  A
- * function that raises leaves its watch behind, since nothing tells us: it
- * costs later writes of this state a comparison, until the next update ends
- * well around it.  What is watched is compared and never followed.
+ * The watches are a stack of fixed size.  A function that raises leaves its watch
+ * behind, since nothing tells us.  The next update drops it: one that still runs
+ * lies further up on the C stack (it grows downwards wherever Lua runs).  What is
+ * watched is compared and never followed.
  */
 
 #include "lua/lc.h"
 
-enum { LC_WATCHES = 4 };
+enum { LC_WATCHES = 16 };
 
 typedef struct lc_watch {
   const void *place;
-  uint64_t key; /* of a Dict's entry: its hash */
-  uint64_t serial;
-  bool hit; /* this state has written there since */
+  uint64_t key;    /* of a Dict's entry: its hash */
+  uintptr_t frame; /* where its lc_update is */
+  bool hit;        /* this state has written there since */
 } lc_watch;
 
 typedef struct lc_watches {
   unsigned depth; /* updates that run, and watches left behind */
-  uint64_t serial;
   lc_watch list[LC_WATCHES];
 } lc_watches;
 
-/* An update that calls its function; on the stack of the binding. */
+/* An update that calls its function; on the C stack of the binding. */
 typedef struct lc_update {
   unsigned depth;
-  uint64_t serial;
 } lc_update;
 
 /* Before and after the call.  True: it has written there itself. */
-lc_update lc_update_begin(lc_state *S, const void *place, uint64_t key);
-bool lc_update_end(lc_state *S, lc_update u);
+void lc_update_begin(lua_State *L, lc_update *u, const void *place,
+                     uint64_t key);
+bool lc_update_end(lc_state *S, const lc_update *u);
 
 /* Raise what such a function is told; it was the argument 'arg'. */
 int lc_update_own(lua_State *L, int arg);

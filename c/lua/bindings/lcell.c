@@ -325,9 +325,10 @@ int lcell_update(lua_State *L, void *p, const conc_cell_type *type, int arg) {
     lua_settop(L, arg);
     lua_pushvalue(L, arg);
     lcell_push(L, type, seen);
-    lc_update u = lc_update_begin(S, p, 0);
+    lc_update u;
+    lc_update_begin(L, &u, p, 0);
     lua_call(L, 1, 1);
-    if (lc_update_end(S, u))
+    if (lc_update_end(S, &u))
       return lc_update_own(L, arg);
     if (!lcell_convert(L, -1, type, &bits))
       return lc_argerror(L, arg, "result of fn", "%s", lua_tostring(L, -1));

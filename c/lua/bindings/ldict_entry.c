@@ -170,7 +170,8 @@ void ldict_wrote(lua_State *L, conc_dict *d, const conc_key *key) {
 
 bool ldict_call(lua_State *L, conc_dict *d, const conc_key *key) {
   lc_state *S = lc_get(L);
-  lc_update u = lc_update_begin(S, d, conc_key_hash(key, 0));
+  lc_update u;
+  lc_update_begin(L, &u, d, conc_key_hash(key, 0));
   lua_call(L, 1, 1);
-  return !lc_update_end(S, u);
+  return !lc_update_end(S, &u);
 }
