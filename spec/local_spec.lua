@@ -116,6 +116,49 @@ describe("A Local", function()
     assert.equal(1, freed)
   end)
 
+  it("keeps a thread's fields while others have it", function()
+    local data = Local(function(self) self.n = 0 end)
+    local ex <close> = require("conc.futures").ThreadPoolExecutor(1)
+    local function count(d)
+      collectgarbage()
+      d.n = d.n + 1
+      return d.n
+    end
+    for i = 1, 5 do assert.equal(i, ex:submit(count, data):result()) end
+    local box = queue.Queue()
+    data.x = setmetatable({}, {__gc = function(t) t.gone = true end})
+    box:put(data)
+    data = nil -- luacheck: ignore data
+    collectgarbage()
+    collectgarbage()
+    local again = box:get()
+    assert.is_nil(again.x.gone)
+    assert.equal(6, ex:submit(count, again):result())
+  end)
+
+  it("drops a thread's fields when nobody has it", function()
+    local freed, box = 0, queue.Queue()
+    for _ = 1, 100 do
+      local data = Local()
+      data.x = setmetatable({}, {__gc = function() freed = freed + 1 end})
+      box:put(data)
+      box:get()
+    end
+    collectgarbage()
+    collectgarbage()
+    local last = Local()
+    last.x = 1
+    for _ = 1, 100 do
+      local data = Local()
+      data.x = 1
+      box:put(data)
+      box:get()
+    end
+    collectgarbage()
+    collectgarbage()
+    assert.equal(100, freed)
+  end)
+
   it("is the same object after a journey, fields and all", function()
     local data = Local()
     data.x = 1

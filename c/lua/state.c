@@ -48,6 +48,7 @@ static int state_gc(lua_State *L) {
   conc_release_many((conc_obj *)S->plain_code, S->plain_credit);
   S->plain_fn = NULL;
   S->plain_credit = 0;
+  lc_locals_close(&S->locals);
   lc_write_fini(&S->packer);
   return 0;
 }

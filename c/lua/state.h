@@ -6,6 +6,7 @@
  * when conc is first needed there and finalized last of conc's own.
  */
 
+#include "lua/bindings/llocal.h"
 #include "lua/interrupt.h"
 #include "lua/lc.h"
 #include "lua/pack.h"
@@ -51,6 +52,7 @@ struct lc_state {
   uint64_t names;           /* see names.c: package.loaded as it was then */
   uint64_t filter[16];      /* see names.c */
   lc_watches watches;       /* see update.h */
+  lc_locals locals;         /* see llocal.c */
 };
 
 /* Does any update run in this state?  Else nobody cares who writes. */

@@ -8,6 +8,8 @@
 #include "core/cells.h"
 #include "ipc/shared.h"
 #include "lua/names.h"
+#include "lua/state.h"
+#include "lua/types.h"
 
 /* A function, or "module:field" with perhaps one more field. */
 static bool is_rebuilder(lua_State *L, int idx) {
@@ -96,6 +98,8 @@ static void object(lua_State *L, lc_packer *pk, conc_obj *o) {
     stays(L, pk, o->cls);
     return;
   }
+  if (o->cls == lc_local_type.cls)
+    lc_local_leaves(L, pk->state, -1);
   lc_remember(L, -1);
   pk->plain = false;
   lc_write_byte(pk, LC_OBJ);
