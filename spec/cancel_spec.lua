@@ -43,7 +43,43 @@ end
 
 local STOP = {running = true}
 
+-- Something to acquire, and whether it is free.
+local function lockables()
+  local mp = require "conc.multiprocessing"
+  local list = {}
+  for _, module in ipairs {threading, mp} do
+    for _, class in ipairs {"Lock", "RLock", "Condition"} do
+      list[#list + 1] = {module[class](), function(l) return not l:locked() end}
+    end
+    list[#list + 1] = {module.Semaphore(1), function(s) return s:get_value() == 1 end}
+  end
+  return list
+end
+
 describe("cancel{running = true}", function()
+  it("leaves nothing held that a <close> is to release", function()
+    local ex <close> = Executor(1)
+    for i, lockable in ipairs(lockables()) do
+      local lock, is_free = table.unpack(lockable)
+      for _ = 1, helper.scale(300) do
+        local f = begun(ex, function(began, l)
+          local function acquired()
+            local held = l:acquire()
+            return held
+          end
+          began:set()
+          while true do
+            do local held <close> = l:acquire() end -- luacheck: ignore 211
+            do local held <close> = acquired() end -- luacheck: ignore 211
+          end
+        end, lock)
+        f:cancel(STOP)
+        assert.equal("CancelledError", end_of(f))
+        assert.is_true(is_free(lock), "object " .. i)
+      end
+    end
+  end)
+
   it("ends a loop that never calls anything", function()
     local ex <close> = Executor(1)
     local f = begun(ex, spin)

@@ -4,6 +4,13 @@
 /* What 'acquire' has in common for everything that can be acquired. */
 
 #include "lua/lc.h"
+#include "lua/state.h"
+
+/* Return the one value on the stack, which is to be released or closed. */
+static inline int lc_granted(lua_State *L) {
+  lc_get(L)->grace = LC_GRACE;
+  return 1;
+}
 
 /*
  * Return the object at 1 itself, so that "local held <close> = x:acquire()"
@@ -14,6 +21,7 @@ static inline int lc_acquired(lua_State *L, apr_status_t st) {
   if (st != APR_SUCCESS && st != CONC_ABANDONED)
     return lc_truth(L, st);
   lua_settop(L, 1);
+  (void)lc_granted(L);
   if (st == APR_SUCCESS)
     return 1;
   lua_pushliteral(L, "abandoned");

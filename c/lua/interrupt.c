@@ -48,6 +48,25 @@ static bool is_asked(const lc_state *S) {
                            (CONC_ASKED_ABOUT | CONC_ASKED_REPORT)) != 0);
 }
 
+/* The state's own hook, if it wants that event, which is none of our making. */
+static void call_own(lua_State *L, const lc_interrupt *own, lua_Debug *ar) {
+  if (own->hook != NULL && (own->mask & 1 << ar->event) != 0)
+    own->hook(L, ar);
+}
+
+/* Before an instruction; ours stays, and is called again at the next one. */
+static void spare(lua_State *L, lc_state *S, lua_Debug *ar) {
+  lc_interrupt *in = &S->interrupt;
+  if (ar->event == LUA_HOOKCOUNT) {
+    S->grace--;
+    return;
+  }
+  conc_mutex_lock(&in->lock);
+  lc_interrupt own = {.hook = in->hook, .mask = in->mask};
+  conc_mutex_unlock(&in->lock);
+  call_own(L, &own, ar);
+}
+
 /*
  * Give the state its own hook back and tell what that was.  A coroutine that
  * was made since the nudge has inherited ours.
@@ -63,9 +82,12 @@ static lc_interrupt restore(lua_State *L, lc_state *S) {
 
 static void hook(lua_State *L, lua_Debug *ar) {
   lc_state *S = lc_open(L);
+  if (S->grace > 0) {
+    spare(L, S, ar);
+    return;
+  }
   lc_interrupt own = restore(L, S);
-  if (own.hook != NULL && (own.mask & 1 << ar->event) != 0)
-    own.hook(L, ar);
+  call_own(L, &own, ar);
   serve(L, S);
 }
 

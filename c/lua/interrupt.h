@@ -10,6 +10,12 @@
  *    the running code with the CancelledError that the wait would have raised;
  *    once.  A shielded parker postpones it.
  *
+ *    What an acquire has just returned is in nobody's hands yet: a "local held
+ *    <close>" closes it from the next instruction on.  So the cancellation waits
+ *    for LC_GRACE instructions more, one for that and one for the return of a
+ *    function around the acquire; not longer, or a loop that is nothing but
+ *    acquires could not be cancelled.
+ *
  *  - A question (conc_parker_ask) is answered: what does it wait for, what does
  *    it run.
  *
@@ -25,6 +31,8 @@
 #include "sys/sys.h"
 
 struct lc_state;
+
+enum { LC_GRACE = 2 };
 
 /*
  * The hook is ours from a nudge until it has been called once; meanwhile the

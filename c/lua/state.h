@@ -40,6 +40,7 @@ struct lc_state {
   bool closed;              /* it has been finalized */
   bool serving;             /* runs tasks of another process */
   bool packing;             /* 'packer' is in use */
+  unsigned char grace;      /* instructions, see interrupt.h */
   unsigned char warn;       /* of 'warn' in a worker, see worker.c */
   uint64_t tid;             /* of the thread that opened it */
   const void *plain_fn;     /* see walk_function.c: one without upvalues ... */

@@ -68,7 +68,7 @@ static LC_APART int acquire_slowly(lua_State *L) {
 static LC_APART int acquire_shared(lua_State *L, conc_slock *l) {
   apr_status_t st = conc_slock_acquire(l, NULL, CONC_NOW);
   if (st == APR_SUCCESS)
-    return 1;
+    return lc_granted(L);
   return st == CONC_ABANDONED ? lc_acquired(L, st) : acquire_slowly(L);
 }
 
@@ -90,7 +90,7 @@ static int lock_acquire(lua_State *L) {
   if (o->cls == &conc_slock_class.cls)
     return acquire_shared(L, (conc_slock *)o);
   if (is_local(o) && conc_latch_try(&((conc_lock *)o)->latch))
-    return 1;
+    return lc_granted(L);
   return acquire_slowly(L);
 }
 

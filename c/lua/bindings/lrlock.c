@@ -53,9 +53,7 @@ static int rlock_acquire(lua_State *L) {
   conc_obj *l = check(L);
   if (lua_gettop(L) == 1) {
     apr_status_t st = acquire(l, lc_self(L), CONC_NOW);
-    if (st == APR_SUCCESS)
-      return 1;
-    if (st == CONC_ABANDONED)
+    if (st == APR_SUCCESS || st == CONC_ABANDONED)
       return lc_acquired(L, st);
   }
   return lc_acquire(L, l, acquire);

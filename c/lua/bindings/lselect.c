@@ -11,6 +11,7 @@
 #include "lua/await.h"
 #include "lua/priority.h"
 #include "lua/selectable.h"
+#include "lua/state.h"
 #include "lua/types.h"
 
 /* Beside each case: how it looks in Lua. */
@@ -174,6 +175,7 @@ static int give(lua_State *L, const call *c, apr_status_t st) {
   conc_case *k = &c->s.cases[c->s.which];
   const choice *ch = &c->choices[c->s.which];
   int idx = OBJECTS + (int)c->s.which;
+  lc_get(L)->grace = LC_GRACE; /* it may be a lock that is held now */
   lua_pushinteger(L, (lua_Integer)c->s.which + 1);
   if (st == CONC_CLOSED) {
     lua_pushnil(L);
