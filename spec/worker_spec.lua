@@ -296,6 +296,22 @@ describe("The end of a program", function()
     assert.matches("parent\n", out)
   end)
 
+  it("refuses to pack for finalizers that come after conc's own: an error, no crash", function()
+    local out, how = script [[
+      local conc
+      keep = setmetatable({}, {__gc = function()
+        print(pcall(conc.sendable, {}))
+        print(pcall(conc.threading.Dict, {a = {1}}))
+        print(pcall(conc.threading.Local, function() end))
+      end})
+      conc = require "conc"
+      conc.threading.Lock()
+    ]]
+    assert.equal("exit 0", how)
+    local _, n = out:gsub("conc: this state is closing", "")
+    assert.equal(3, n, out)
+  end)
+
   it("refuses to start threads when only daemons are left: an error, no crash", function()
     local out, how = script(begin .. [[
       start(true, function(c)

@@ -122,6 +122,8 @@ void lc_pack_with(lua_State *L, lc_state *S, const lc_packing *r, conc_msg *m) {
   int top = lua_gettop(L), bad;
   *m = (conc_msg){0};
   luaL_checkstack(L, 20, NULL);
+  if (S->closed) /* nobody would free what the packer gets */
+    lc_error(L, "conc: this state is closing");
   lc_packer *pk = choose_packer(L, S);
   while ((bad = write_all(L, pk, r)) != 0) {
     lc_write_drop(pk);

@@ -258,5 +258,5 @@ void lc_write_fini(lc_packer *pk) {
   conc_free(pk->memo);
   conc_free(pk->slots);
   conc_free(pk->frames);
-  memset(pk, 0, sizeof *pk);
+  *pk = (lc_packer){.state = pk->state};
 }

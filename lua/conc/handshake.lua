@@ -4,6 +4,7 @@
 -- it knows the key, which never leaves it.  The listener speaks first and shows
 -- last: a stranger learns nothing to work on.
 
+local arguments = require "conc.arguments"
 local core = require "conc.core"
 
 local handshake = {}
@@ -39,6 +40,18 @@ local function hear(conn, deadline, what)
   error(text, 0)
 end
 
+local function can_receive(conn)
+  return type(conn) == "userdata" and conn.recv_bytes ~= nil
+end
+
+local function check(call, conn, key)
+  local ok, can = pcall(can_receive, conn)
+  if not (ok and can) then
+    arguments.expected(1, call, "connection", "Connection", conn)
+  end
+  arguments.type(2, call, "key", "string", key)
+end
+
 -- The listener's half --------------------------------------------------------
 
 -- A stranger is a connection, what it was asked, and when it must have answered.
@@ -64,6 +77,7 @@ end
 --- The whole of it: raises an AuthenticationError, and closes the connection, when
 -- the other side has another key.
 function handshake.deliver_challenge(conn, key)
+  check("deliver_challenge", conn, key)
   judge(ask(conn), key)
 end
 
@@ -134,6 +148,7 @@ function handshake.answer(conn, key, deadline)
 end
 
 function handshake.answer_challenge(conn, key)
+  check("answer_challenge", conn, key)
   handshake.answer(conn, key, core.time() + PATIENCE)
 end
 

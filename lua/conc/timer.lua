@@ -8,7 +8,7 @@ Timer.__index = Timer
 Timer.__name = "Timer"
 
 local function wait_and_call(interval, cancelled, fn, ...)
-  if not cancelled:wait(interval) then
+  if not cancelled:wait(interval) and not cancelled:is_set() then
     cancelled:set()
     fn(...)
   end
