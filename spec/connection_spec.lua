@@ -629,7 +629,7 @@ describe("multiprocessing.wait", function()
   it("refuses other things", function()
     assert.error_matches(function() multiprocessing.wait {print} end,
       "cannot wait for a function %(at 1%)")
-    assert.error_matches(function() multiprocessing.wait(1) end, "table expected")
+    assert.error_matches(function() multiprocessing.wait(1) end, "list: table expected, got number")
     assert.error_matches(function() multiprocessing.wait {multiprocessing.Process()} end,
       "before it is started")
     helper.refuses_timeouts(function(t) return multiprocessing.wait({}, t) end)

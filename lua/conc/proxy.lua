@@ -243,7 +243,9 @@ for _, name in ipairs {"dict", "Namespace"} do
 end
 
 --- The functions of `threading.Dict`, for proxies too.
-proxy.Dict = {}
+proxy.Dict = setmetatable({}, {__call = function()
+  core.raise "multiprocessing.Dict makes nothing: use the dict method of a Manager"
+end})
 for name, f in pairs(core.dict) do
   local remote = shielded(invoke)
   proxy.Dict[name] = function(d, ...)

@@ -293,7 +293,8 @@ int lc_select(lua_State *L) {
   conc_waiter waiters[FEW + 1];
   choice choices[FEW];
   call c = {{cases, waiters, 0, 0}, choices};
-  luaL_checktype(L, 1, LUA_TTABLE);
+  if (lua_type(L, 1) != LUA_TTABLE)
+    lc_argerror(L, 1, "cases", "table expected, got %s", lc_nameof(L, 1));
   lc_nomore(L, 1);
   lua_Unsigned n = lua_rawlen(L, 1);
   if (n > INT16_MAX)

@@ -102,7 +102,8 @@ static void make(lua_State *L, int i, conc_case *c) {
 
 /* wait(list [, timeout]): a sequence of those that are ready */
 static int wait_for(lua_State *L) {
-  luaL_checktype(L, 1, LUA_TTABLE);
+  if (lua_type(L, 1) != LUA_TTABLE)
+    lc_argerror(L, 1, "list", "table expected, got %s", lc_nameof(L, 1));
   conc_time deadline = lc_deadline(L, 2, "timeout");
   lc_nomore(L, 2);
   lua_settop(L, 2);
