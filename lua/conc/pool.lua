@@ -9,8 +9,10 @@ local pool = {}
 -- Arguments ----------------------------------------------------------------
 
 local function check_count(n, call, name, value)
-  if value ~= nil and (not math.tointeger(value) or value < 1) then
-    arguments.bad(n, call, ("%s: positive integer expected, got %s"):format(name, tostring(value)))
+  if value == nil then return end
+  if type(value) ~= "number" or not math.tointeger(value) or value < 1 then
+    arguments.bad(n, call, ("%s: positive integer expected, got %s"):format(name,
+      type(value) == "number" and tostring(value) or arguments.kind(value)))
   end
 end
 
