@@ -349,9 +349,11 @@ docs:
 
 LUA_DIR := $(DESTDIR)$(PREFIX)/share/lua/5.4
 LIB_DIR := $(DESTDIR)$(PREFIX)/lib/lua/5.4
+INC_DIR := $(DESTDIR)$(PREFIX)/include
 
 install: all
-	install -d $(LIB_DIR)/conc
+	install -d $(LIB_DIR)/conc $(INC_DIR)
+	install -m 644 c/include/conc.h $(INC_DIR)
 	install -m 755 $(CORE) $(LIB_DIR)/conc
 	cd lua && find . -name '*.lua' | while read -r f; do \
 	  install -d "$(LUA_DIR)/$${f%/*}" && \

@@ -108,6 +108,8 @@ static int wait_for(lua_State *L) {
   lc_nomore(L, 2);
   lua_settop(L, 2);
   size_t n = (size_t)lua_rawlen(L, 1);
+  if (n == 0 && deadline == CONC_FOREVER)
+    return lc_badarg(L, 1, "list: empty, and no timeout: this would not end");
   if (n > INT16_MAX)
     return lc_badarg(L, 1, "list: too long");
   char *block =
